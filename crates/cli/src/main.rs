@@ -1,0 +1,3 @@
+//! The rtc command: devices, a call, a signalling server, a NAT report
+
+fn main() {}

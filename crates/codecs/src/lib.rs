@@ -1,0 +1,1 @@
+//! Opus and VP8 encoders and decoders over well-kept libraries

@@ -1,0 +1,1 @@
+//! Congestion feedback, bandwidth estimation and pacing for real-time media

@@ -1,0 +1,1 @@
+//! Simulated networks and NATs on a simulated clock, for tests of sans-IO endpoints

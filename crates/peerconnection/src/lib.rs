@@ -1,0 +1,1 @@
+//! WebRTC for Rust: RTCPeerConnection as the browser has it

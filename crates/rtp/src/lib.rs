@@ -1,0 +1,1 @@
+//! RTP, RTCP, header extensions, payload formats and stream repair

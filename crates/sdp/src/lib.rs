@@ -1,0 +1,1 @@
+//! SDP grammar (RFC 8866) and the typed attributes of WebRTC

@@ -1,0 +1,1 @@
+//! Signalling rooms over Socket.IO: server and client

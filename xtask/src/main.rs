@@ -1,0 +1,3 @@
+//! Every task a person or CI runs: `cargo xtask <task>`.
+
+fn main() {}

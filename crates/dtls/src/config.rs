@@ -1,0 +1,106 @@
+//! How an endpoint behaves.
+
+use std::time::Duration;
+
+use crate::fingerprint::Fingerprint;
+use crate::keylog::KeyLog;
+use crate::srtp_profile::SrtpProfile;
+
+/// Which end opens the handshake. In SDP, `active` is the client and `passive` the server (RFC 5763 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sends the first ClientHello.
+    Client,
+    /// Waits for it.
+    Server,
+}
+
+/// A protocol version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Version {
+    /// DTLS 1.2 (RFC 6347).
+    Dtls12,
+    /// DTLS 1.3 (RFC 9147).
+    Dtls13,
+}
+
+impl Version {
+    /// The number on the wire, as the W3C statistics' `tlsVersion` shows it.
+    pub const fn id(self) -> u16 {
+        match self {
+            Self::Dtls12 => 0xfefd,
+            Self::Dtls13 => 0xfefc,
+        }
+    }
+}
+
+/// Which versions to offer or accept. This is what forces a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Versions {
+    /// 1.3 when the peer has it, otherwise 1.2.
+    #[default]
+    Auto,
+    /// 1.2 only.
+    Dtls12,
+    /// 1.3 only.
+    Dtls13,
+}
+
+/// Configuration of an [`Endpoint`](crate::Endpoint).
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Versions to offer or accept.
+    pub versions: Versions,
+    /// SRTP profiles, the preferred one first; empty for a connection without SRTP. See the README for what the
+    /// handshake engine allows here.
+    pub srtp_profiles: Vec<SrtpProfile>,
+    /// The largest datagram to send in a handshake, UDP payload bytes. At least [`Config::MIN_MTU`].
+    pub mtu: usize,
+    /// The peer's fingerprints, if they are known already.
+    pub remote_fingerprints: Vec<Fingerprint>,
+    /// Where to write traffic secrets for Wireshark, in NSS key log format. Whoever reads it reads the connection.
+    pub key_log: Option<KeyLog>,
+    /// Whether a server answers the first ClientHello with a cookie only (RFC 6347 §4.2.1, RFC 9147 §5.1). Below ICE
+    /// the peer's address is already proven, so that this costs a round trip for nothing: off by default.
+    pub cookie: bool,
+    /// The first retransmission timer, doubled at each retry. ICE has measured the path by then, and RFC 9147 §5.8.2
+    /// allows less than a second where the application knows more.
+    pub initial_timeout: Duration,
+    /// How often one flight is sent again before giving up.
+    pub max_retransmissions: usize,
+    /// The longest handshake.
+    pub handshake_timeout: Duration,
+    /// Decrypted bytes held for an application that does not read, or held back until the peer is verified. What comes
+    /// beyond is dropped and counted, as a datagram may be.
+    pub receive_buffer: usize,
+    /// Draw everything that can be from the generator given at construction, ephemeral keys included.
+    /// **For tests only**: with a predictable generator the connection has no secrets.
+    pub insecure_deterministic: bool,
+}
+
+impl Config {
+    /// The smallest usable [`mtu`](Self::mtu).
+    pub const MIN_MTU: usize = 256;
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            versions: Versions::Auto,
+            srtp_profiles: vec![
+                SrtpProfile::AeadAes128Gcm,
+                SrtpProfile::AeadAes256Gcm,
+                SrtpProfile::Aes128CmHmacSha1_80,
+            ],
+            mtu: 1200,
+            remote_fingerprints: Vec::new(),
+            key_log: None,
+            cookie: false,
+            initial_timeout: Duration::from_millis(100),
+            max_retransmissions: 10,
+            handshake_timeout: Duration::from_secs(60),
+            receive_buffer: 1 << 20,
+            insecure_deterministic: false,
+        }
+    }
+}

@@ -28,7 +28,9 @@
 mod bitrate;
 pub mod channel;
 pub mod constraints;
+mod convert;
 pub mod frame;
+mod resample;
 pub mod stream;
 pub mod track;
 
@@ -41,6 +43,7 @@ pub use frame::{
     AudioFrame, EncodedFrame, Frame, FrameError, I420Buffer, MediaKind, PixelFormat, Plane,
     Rotation, VideoFrame,
 };
+pub use resample::{AudioConverter, Resampler};
 pub use stream::{MediaStream, StreamEvent};
 pub use track::{
     AudioReceiver, FrameReceiver, MediaStreamTrack, SourceControl, SourceStopped, TrackEvent,

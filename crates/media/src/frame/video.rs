@@ -100,6 +100,14 @@ impl Plane {
         self.stride
     }
 
+    /// The plane without its first `bytes`; empty if it has fewer.
+    pub(crate) fn skip(&self, bytes: usize) -> Plane {
+        Plane {
+            data: self.data.slice(bytes.min(self.data.len())..),
+            stride: self.stride,
+        }
+    }
+
     /// The rows, each `len` bytes long.
     pub fn rows(&self, len: usize) -> impl Iterator<Item = &[u8]> {
         self.data

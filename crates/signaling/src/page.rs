@@ -22,6 +22,11 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../page/call.js"),
     ),
     (
+        "/channel.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/channel.js"),
+    ),
+    (
         "/peer.js",
         "text/javascript; charset=utf-8",
         include_str!("../page/peer.js"),

@@ -1,0 +1,175 @@
+//! `test`, `conformance`, `interop`, `bench`, `coverage`: what proves the crates.
+
+use std::process::Command;
+
+use crate::environment::{cargo, cargo_has, logs, target};
+use crate::run::{Failure, Outcome, Step, gather, run_all, task};
+use crate::{call, setup};
+
+/// Everything that must hold before a commit.
+pub(crate) fn test() -> Outcome {
+    task("test", || {
+        setup::ensure()?;
+        let checks = run_all([
+            Step {
+                name: "fmt",
+                what: "format of all crates",
+                command: cargo(["fmt", "--all", "--check"]),
+            },
+            Step {
+                name: "fmt-fuzz",
+                what: "format of the fuzz targets",
+                command: cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
+            },
+            Step {
+                name: "clippy",
+                what: "lints of all crates",
+                command: cargo([
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--quiet",
+                    "--",
+                    "--deny=warnings",
+                ]),
+            },
+            Step {
+                name: "doc",
+                what: "documentation of all crates",
+                command: deny_doc_warnings(cargo(["doc", "--workspace", "--no-deps", "--quiet"])),
+            },
+            Step {
+                name: "test",
+                what: "unit and integration tests",
+                command: test_command(None),
+            },
+            Step {
+                name: "doctest",
+                what: "examples in the documentation",
+                command: cargo(["test", "--workspace", "--doc", "--quiet"]),
+            },
+            Step {
+                name: "fuzz-seeds",
+                what: "the seeds of the fuzz targets",
+                command: in_our_target(cargo([
+                    "test",
+                    "--manifest-path",
+                    "fuzz/Cargo.toml",
+                    "--quiet",
+                ])),
+            },
+        ]);
+        let calls = call::check(&call::Options::default());
+        gather([checks, calls])
+    })
+}
+
+/// The rules of the standards: test files named `conformance*`, and `differential*`, which compare with others'
+/// codecs.
+pub(crate) fn conformance() -> Outcome {
+    task("conformance", || {
+        setup::ensure()?;
+        run_all([Step {
+            name: "conformance",
+            what: "rules of the standards, and others' codecs",
+            command: test_command(Some("conformance|differential")),
+        }])
+    })
+}
+
+/// Real peers: test files named `interop*` (coturn, OpenSSL, …) and the browsers.
+pub(crate) fn interop() -> Outcome {
+    task("interop", || {
+        setup::ensure()?;
+        let peers = run_all([Step {
+            name: "interop",
+            what: "the tests against other programs",
+            command: test_command(Some("interop")),
+        }]);
+        let calls = call::check(&call::Options::default());
+        gather([peers, calls])
+    })
+}
+
+/// The benchmarks, whose output is the result.
+pub(crate) fn bench(arguments: &[String]) -> Outcome {
+    task("bench", || {
+        setup::ensure()?;
+        let mut command = cargo(["bench", "--workspace", "--benches", "--", "--noplot"]);
+        command.args(arguments);
+        println!("benchmarks; compare within one run only, on a quiet machine");
+        let status = command.status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("the benchmarks failed: {status}")))
+        }
+    })
+}
+
+/// Line coverage of the tests.
+pub(crate) fn coverage() -> Outcome {
+    task("coverage", || {
+        setup::ensure()?;
+        if !cargo_has("llvm-cov") {
+            return Err(Failure::new(
+                "coverage needs cargo-llvm-cov:\n\n  cargo install --locked cargo-llvm-cov\n",
+            ));
+        }
+        let report = logs().join("coverage");
+        let mut command = cargo(["llvm-cov"]);
+        if cargo_has("nextest") {
+            command.arg("nextest");
+        }
+        command.args(["--workspace", "--html", "--output-dir"]);
+        command.arg(&report);
+        let what = "tests with coverage";
+        Step {
+            name: "coverage",
+            what,
+            command,
+        }
+        .run()?;
+        let index = report.join("html/index.html");
+        println!("the report is {}", index.display());
+        Ok(())
+    })
+}
+
+/// All tests, or those of the test files whose names begin with one of `files` (a|b|c), which may need other
+/// programs and be ignored otherwise.
+fn test_command(files: Option<&str>) -> Command {
+    if cargo_has("nextest") {
+        let mut command = cargo(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(["--status-level", "slow", "--hide-progress-bar"]);
+        if let Some(files) = files {
+            command.args(["--run-ignored", "all", "--no-tests", "pass"]);
+            command.args(["--filter-expr", &format!("binary(/^({files})/)")]);
+        }
+        return command;
+    }
+    let mut command = cargo(["test", "--workspace", "--no-fail-fast"]);
+    match files {
+        None => {
+            command.args(["--lib", "--bins", "--tests", "--examples"]);
+        }
+        Some(files) => {
+            for file in files.split('|') {
+                command.args(["--test", &format!("{file}*")]);
+            }
+            command.args(["--", "--include-ignored"]);
+        }
+    }
+    command
+}
+
+fn deny_doc_warnings(mut command: Command) -> Command {
+    command.env("RUSTDOCFLAGS", "--deny=warnings");
+    command
+}
+
+/// The fuzz package is outside the workspace, and would build everything again in a folder of its own.
+pub(crate) fn in_our_target(mut command: Command) -> Command {
+    command.env("CARGO_TARGET_DIR", target());
+    command
+}

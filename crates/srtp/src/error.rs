@@ -26,6 +26,9 @@ pub enum KeyError {
     /// A master key identifier is needed, or there is one where none is configured.
     #[error("master key identifiers are used for all keys or for none")]
     MkiMix,
+    /// The cryptographic provider failed.
+    #[error("the keys could not be scheduled")]
+    Crypto,
 }
 
 /// Why a packet was not protected. The packet is as it was.

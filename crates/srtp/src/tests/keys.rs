@@ -231,11 +231,8 @@ fn rekeying_after_a_dtls_restart_loses_no_packet() {
                 "{before} {after} {index}"
             );
         }
-        let replay = open(&mut receiver, &sent[9]).unwrap_err();
-        assert!(matches!(
-            replay,
-            UnprotectError::Replayed | UnprotectError::Authentication
-        ));
+        assert!(open(&mut receiver, &sent[9]).is_err());
+        assert!(open(&mut receiver, &sent[15]).is_err());
         let late = sealed_rtp(&mut old_sender, &rtp(1, 100, b"old"));
         receiver.retire_previous();
         assert!(open(&mut receiver, &late).is_err());

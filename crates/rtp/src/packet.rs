@@ -132,7 +132,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The contributing sources, in order.
-    pub fn csrcs(&self) -> impl ExactSizeIterator<Item = Ssrc> + 'a {
+    pub fn csrcs(&self) -> impl ExactSizeIterator<Item = Ssrc> + use<'a> {
         let end = HEADER_LEN + 4 * usize::from(self.header[0] & 0x0f);
         let (words, _) = self
             .data

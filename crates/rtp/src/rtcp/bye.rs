@@ -28,7 +28,7 @@ impl<'a> Bye<'a> {
     }
 
     /// The sources that leave.
-    pub fn sources(&self) -> impl ExactSizeIterator<Item = Ssrc> + 'a {
+    pub fn sources(&self) -> impl ExactSizeIterator<Item = Ssrc> + use<'a> {
         let (words, _) = self.sources.as_chunks();
         words.iter().map(|word| Ssrc(u32::from_be_bytes(*word)))
     }

@@ -129,7 +129,7 @@ pub struct CcfbBlock<'a> {
 
 impl<'a> CcfbBlock<'a> {
     /// Each packet reported on.
-    pub fn arrivals(&self) -> impl ExactSizeIterator<Item = (SeqNum, CcfbArrival)> + 'a {
+    pub fn arrivals(&self) -> impl ExactSizeIterator<Item = (SeqNum, CcfbArrival)> + use<'a> {
         let begin = self.begin;
         let (metrics, _) = self.metrics.as_chunks();
         metrics.iter().enumerate().map(move |(index, metric)| {

@@ -40,7 +40,7 @@ impl<'a> Fir<'a> {
     }
 
     /// Its commands.
-    pub fn entries(&self) -> impl Iterator<Item = FirEntry> + 'a {
+    pub fn entries(&self) -> impl Iterator<Item = FirEntry> + use<'a> {
         let (entries, _) = self.entries.as_chunks::<8>();
         entries.iter().map(|&[a, b, c, d, sequence, ..]| FirEntry {
             ssrc: Ssrc(u32::from_be_bytes([a, b, c, d])),

@@ -49,7 +49,7 @@ impl<'a> Remb<'a> {
     }
 
     /// The streams that share the bitrate.
-    pub fn streams(&self) -> impl ExactSizeIterator<Item = Ssrc> + 'a {
+    pub fn streams(&self) -> impl ExactSizeIterator<Item = Ssrc> + use<'a> {
         let (words, _) = self.streams.as_chunks();
         words.iter().map(|word| Ssrc(u32::from_be_bytes(*word)))
     }

@@ -39,7 +39,7 @@ impl<'a> Sdes<'a> {
     }
 
     /// Its chunks, one a source.
-    pub fn chunks(&self) -> impl Iterator<Item = SdesChunk<'a>> + 'a {
+    pub fn chunks(&self) -> impl Iterator<Item = SdesChunk<'a>> + use<'a> {
         let mut rest = self.body;
         (0..self.count).map_while(move |_| {
             let ssrc = ssrc(rest, 0)?;

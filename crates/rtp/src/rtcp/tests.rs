@@ -240,7 +240,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_the_reader_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
-        crate::rtcp::tests::read_everything(&data);
+        read_everything(&data);
     }
 }
 

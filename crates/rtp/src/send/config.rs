@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::ext::{AudioLevel, VideoOrientation};
-use crate::payload::PayloadFormat;
+use crate::payload::{PayloadFormat, TemporalLayer};
 use crate::types::{SeqNum, Ssrc};
 
 /// How to send one stream.
@@ -90,17 +90,6 @@ pub struct OutgoingFrame {
     pub orientation: Option<VideoOrientation>,
     /// The frame's place among temporal layers, for VP8 and VP9.
     pub layer: Option<TemporalLayer>,
-}
-
-/// A frame's place among temporal layers (RFC 7741 §4.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TemporalLayer {
-    /// The layer, 0 the base.
-    pub id: u8,
-    /// Whether the frame depends on the base layer alone.
-    pub sync: bool,
-    /// Whether no other frame depends on it.
-    pub discardable: bool,
 }
 
 /// A payload made elsewhere, to forward.

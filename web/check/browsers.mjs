@@ -1,6 +1,9 @@
 // Headless Chromium and Firefox of the system, with devices of their own making.
 
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import puppeteer from 'puppeteer-core';
 
 const BINARIES = {
@@ -42,13 +45,58 @@ export async function launch(name) {
   if (!executablePath) {
     throw new Error(`no ${name} found: run \`cargo xtask setup\` or set ${variable}`);
   }
-  return puppeteer.launch({
-    browser: name === 'firefox' ? 'firefox' : 'chrome',
+  if (name === 'chromium') {
+    return puppeteer.launch({ ...COMMON, executablePath, args: CHROMIUM_FLAGS });
+  }
+  const sound = await startSoundServer();
+  const browser = await puppeteer.launch({
+    ...COMMON,
+    browser: 'firefox',
     executablePath,
-    headless: true,
-    args: name === 'firefox' ? [] : CHROMIUM_FLAGS,
     extraPrefsFirefox: FIREFOX_PREFERENCES,
-    defaultViewport: { width: 1200, height: 1000 },
-    protocolTimeout: 120_000,
+    env: { ...process.env, ...sound.environment },
   });
+  const close = browser.close.bind(browser);
+  browser.close = () => close().finally(sound.stop);
+  return browser;
+}
+
+const COMMON = {
+  headless: true,
+  defaultViewport: { width: 1200, height: 1000 },
+  protocolTimeout: 120_000,
+};
+
+/**
+ * A PulseAudio of our own that plays into nothing. Firefox does not run an AudioContext without an output, and
+ * nobody wants to hear the checks.
+ */
+async function startSoundServer() {
+  const folder = mkdtempSync(join(tmpdir(), 'sound-'));
+  const socket = join(folder, 'native');
+  const server = spawn(
+    'pulseaudio',
+    [
+      ...['--daemonize=no', '--use-pid-file=no', '--exit-idle-time=-1', '-n'],
+      ...['--load=module-null-sink', `--load=module-native-protocol-unix socket=${socket} auth-anonymous=1`],
+    ],
+    { stdio: 'ignore', env: { ...process.env, HOME: folder, XDG_RUNTIME_DIR: folder } },
+  );
+  const failed = new Promise((_, reject) => {
+    server.once('error', (error) => reject(new Error(`pulseaudio does not start: ${error.message}`)));
+    server.once('exit', (code) => reject(new Error(`pulseaudio ended with ${code}`)));
+  });
+  failed.catch(() => {}); // It ends in any case.
+  const listening = (async () => {
+    while (!existsSync(socket)) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  await Promise.race([listening, failed]);
+  const stop = () => {
+    server.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', stop);
+  return { environment: { PULSE_SERVER: `unix:${socket}` }, stop };
 }

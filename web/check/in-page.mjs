@@ -110,3 +110,48 @@ export function photoState() {
     saveable: !link.hidden && link.href.startsWith('blob:') && link.download.endsWith('.png'),
   };
 }
+
+/**
+ * Gives the page a test card and a tone like those of the native peer instead of camera and microphone, so that
+ * the checks can be checked with the page on both sides.
+ */
+export function installSyntheticDevices(tone) {
+  const drawCard = (context, counter) => {
+    const { width, height } = context.canvas;
+    const bytes = [24, 16, 8, 0].map((shift) => (counter >>> shift) & 0xff);
+    let crc = 0xff;
+    for (const byte of bytes) {
+      crc ^= byte;
+      for (let place = 0; place < 8; place += 1) {
+        crc = (crc & 0x80 ? (crc << 1) ^ 0x07 : crc << 1) & 0xff;
+      }
+    }
+    context.fillStyle = '#777';
+    context.fillRect(0, 0, width, height);
+    [...bytes, crc].forEach((byte, number) => {
+      for (let place = 0; place < 8; place += 1) {
+        const block = 8 * number + place;
+        context.fillStyle = byte & (0x80 >> place) ? 'white' : 'black';
+        const x = ((block % 10) * width) / 10;
+        const y = (Math.floor(block / 10) * height) / 16;
+        context.fillRect(x, y, width / 10, height / 16);
+      }
+    });
+  };
+  navigator.mediaDevices.getUserMedia = async () => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 640;
+    canvas.height = 480;
+    const context = canvas.getContext('2d');
+    let counter = 0;
+    drawCard(context, counter);
+    setInterval(() => drawCard(context, (counter += 1)), 33);
+    const audio = new AudioContext();
+    await audio.resume();
+    const oscillator = new OscillatorNode(audio, { frequency: tone });
+    const destination = audio.createMediaStreamDestination();
+    oscillator.connect(destination);
+    oscillator.start();
+    return new MediaStream([...canvas.captureStream(30).getTracks(), ...destination.stream.getTracks()]);
+  };
+}

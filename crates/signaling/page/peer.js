@@ -10,6 +10,7 @@
 export class Peer extends EventTarget {
   #polite;
   #stream;
+  #configuration;
   #makingOffer = false;
   #ignoringOffer = false;
   #settingAnswer = false;
@@ -20,10 +21,16 @@ export class Peer extends EventTarget {
     super();
     this.#polite = polite;
     this.#stream = stream;
-    const connection = new RTCPeerConnection(configuration);
+    this.#configuration = configuration;
+    this.#connect();
+  }
+
+  #connect() {
+    const connection = new RTCPeerConnection(this.#configuration);
     this.connection = connection;
+    this.#channelMade = false;
     connection.onconnectionstatechange = () => this.#tell('state', connection.connectionState);
-    connection.onnegotiationneeded = () => this.#offer();
+    connection.onnegotiationneeded = () => this.#offer(connection);
     connection.onicecandidate = ({ candidate }) => {
       // The end of the candidates (null) is a fact of our side alone.
       if (candidate) {
@@ -54,17 +61,24 @@ export class Peer extends EventTarget {
   }
 
   close() {
-    this.connection.onconnectionstatechange = null;
+    // What is still on its way is of no interest any more.
+    for (const name of ['connectionstatechange', 'negotiationneeded', 'icecandidate', 'track', 'datachannel']) {
+      this.connection[`on${name}`] = null;
+    }
     this.connection.close();
   }
 
-  async #offer() {
+  async #offer(connection) {
     try {
       this.#makingOffer = true;
-      await this.connection.setLocalDescription();
-      this.#sendDescription();
+      await connection.setLocalDescription();
+      if (connection === this.connection) {
+        this.#sendDescription();
+      }
     } catch (error) {
-      this.#fail(error);
+      if (connection === this.connection) {
+        this.#fail(error);
+      }
     } finally {
       this.#makingOffer = false;
     }
@@ -88,13 +102,20 @@ export class Peer extends EventTarget {
   }
 
   async #describe({ type, sdp }) {
-    const { connection } = this;
-    const ready =
-      !this.#makingOffer && (connection.signalingState === 'stable' || this.#settingAnswer);
-    this.#ignoringOffer = type === 'offer' && !ready && !this.#polite;
+    const { signalingState } = this.connection;
+    const ready = !this.#makingOffer && (signalingState === 'stable' || this.#settingAnswer);
+    const collision = type === 'offer' && !ready;
+    this.#ignoringOffer = collision && !this.#polite;
     if (this.#ignoringOffer) {
       return;
     }
+    if (collision && !this.connection.currentRemoteDescription) {
+      // Setting the offer would roll ours back; but Chromium gathers no candidates after it rolled back an
+      // offer whose candidates it was gathering. Nothing is connected yet, so a fresh start costs nothing.
+      this.close();
+      this.#connect();
+    }
+    const { connection } = this;
     this.#settingAnswer = type === 'answer';
     try {
       await connection.setRemoteDescription({ type, sdp });

@@ -1,88 +1,604 @@
-//! Data channels (RFC 8831, RFC 8832) over one association.
+//! Data channels (RFC 8831) over one association: opened by DCEP (RFC 8832) or by agreement, closed by stream reset.
 
+mod channel;
+mod dcep;
 mod types;
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
 
+pub use self::channel::ChannelStats;
+use self::channel::{Channel, Incoming};
+use self::dcep::{Dcep, ppid};
 pub use self::types::{
     ChannelConfig, ChannelError, ChannelId, ChannelState, DtlsRole, Event, Message, MessageKind,
     OpenError, RemoteParameters, SendError,
 };
-use crate::{Config, Stats};
+use crate::association::{self, Association, AssociationSendError, Received, SendOptions};
+use crate::hash::NumberMap;
+use crate::{CloseReason, Config, Stats};
+
+/// 65,535 is not a data channel's id (RFC 8832 §6).
+const MAX_STREAM_ID: u16 = 65_534;
+/// The content of an empty message, which SCTP cannot carry (RFC 8831 §6.6).
+static NOTHING: [u8; 1] = [0];
+/// Packets kept that came before the start.
+const MAX_EARLY: usize = 8;
+/// Channels the peer may open before the application has taken notice of the earlier ones.
+const MAX_UNSEEN: usize = 65_535;
 
 /// An association with its data channels.
+///
+/// [`DataChannels::open`] may be called before [`DataChannels::start`]; stream ids are given at the start, when the
+/// DTLS role is known. Then, in any order:
+///
+/// 1. hand packets to [`handle_packet`](Self::handle_packet), and call [`handle_timeout`](Self::handle_timeout)
+///    when [`poll_timeout`](Self::poll_timeout) is due;
+/// 2. send what [`poll_transmit`](Self::poll_transmit) writes until it returns `None`;
+/// 3. take events by [`poll_event`](Self::poll_event) and messages by [`read`](Self::read).
 #[derive(Debug)]
-pub struct DataChannels {}
+pub struct DataChannels {
+    association: Association,
+    role: Option<DtlsRole>,
+    started: bool,
+    remote_max_message_size: u64,
+    channels: NumberMap<u32, Channel>,
+    by_stream: NumberMap<u16, u32>,
+    next_id: u32,
+    /// Where the search for a free stream id goes on.
+    next_stream: u16,
+    events: VecDeque<Event>,
+    early: Vec<Bytes>,
+    unseen: usize,
+    closed: Option<CloseReason>,
+    dcep_errors: u64,
+}
 
-#[allow(unused_variables)]
 impl DataChannels {
     /// Nothing is sent before [`DataChannels::start`].
     pub fn new(config: Config, rng: StdRng) -> Self {
-        Self {}
+        Self {
+            association: Association::new(config, rng),
+            role: None,
+            started: false,
+            remote_max_message_size: 65_536,
+            channels: NumberMap::default(),
+            by_stream: NumberMap::default(),
+            next_id: 0,
+            next_stream: 0,
+            events: VecDeque::new(),
+            early: Vec::new(),
+            unseen: 0,
+            closed: None,
+            dcep_errors: 0,
+        }
     }
-    /// Opens a channel; before the start too.
+
+    /// This side's INIT chunk for `a=sctp-init` (draft-hancke-tsvwg-snap), before base64.
+    pub fn local_init(&self) -> Bytes {
+        self.association.local_init()
+    }
+
+    /// Opens a channel; before the start too. A channel that is not negotiated tells the peer by DCEP.
     pub fn open(&mut self, config: ChannelConfig) -> Result<ChannelId, OpenError> {
-        Ok(ChannelId(0))
+        if self.closed.is_some() {
+            return Err(OpenError::Closed);
+        }
+        let most = usize::from(u16::MAX);
+        if config.label.len() > most || config.protocol.len() > most {
+            return Err(OpenError::TooLong);
+        }
+        let stream = match config.negotiated {
+            Some(id) if id > MAX_STREAM_ID || id >= self.stream_limit() => {
+                return Err(OpenError::InvalidId);
+            }
+            Some(id) if self.by_stream.contains_key(&id) => return Err(OpenError::IdInUse),
+            Some(id) => Some(id),
+            None if self.role.is_some() => Some(self.free_stream().ok_or(OpenError::NoStream)?),
+            None => None,
+        };
+        let id = self.insert(Channel::new(config));
+        if let Some(stream) = stream {
+            self.bind(id, stream);
+        }
+        Ok(ChannelId(id))
     }
+
     /// Starts the association: DTLS is connected.
-    pub fn start(&mut self, now: Instant, role: DtlsRole, remote: RemoteParameters) {}
-    /// This side's INIT chunk for `a=sctp-init`.
-    pub fn local_init(&mut self) -> Bytes {
-        Bytes::new()
+    pub fn start(&mut self, now: Instant, role: DtlsRole, remote: RemoteParameters) {
+        if self.started || self.closed.is_some() {
+            return;
+        }
+        self.started = true;
+        self.role = Some(role);
+        self.remote_max_message_size = remote.max_message_size;
+        self.association.set_remote_port(remote.port);
+        // Channels that waited for the role, in the order they were opened.
+        let mut waiting: Vec<u32> = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.stream.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            match self.free_stream() {
+                Some(stream) => self.bind(id, stream),
+                None => self.finish(id, Some(ChannelError::NoStream)),
+            }
+        }
+        match &remote.sctp_init {
+            Some(init) => {
+                if self.association.connect_with(now, init).is_err() {
+                    self.association.abort(now, "");
+                    self.on_closed(CloseReason::InvalidInit);
+                    return;
+                }
+            }
+            None => self.association.connect(now),
+        }
+        for packet in std::mem::take(&mut self.early) {
+            self.association.handle_packet(now, packet);
+        }
+        self.drain(now);
     }
+
     /// Queues a message.
-    pub fn send(&mut self, now: Instant, id: ChannelId, kind: MessageKind, payload: Bytes) -> Result<(), SendError> {
-        Ok(())
+    pub fn send(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        kind: MessageKind,
+        payload: Bytes,
+    ) -> Result<(), SendError> {
+        let channel = self.channels.get_mut(&id.0).ok_or(SendError::NotOpen)?;
+        let (ChannelState::Open, Some(stream)) = (channel.state, channel.stream) else {
+            return Err(SendError::NotOpen);
+        };
+        let limit = self.remote_max_message_size;
+        if limit != 0 && payload.len() as u64 > limit {
+            return Err(SendError::TooLarge {
+                size: payload.len(),
+                limit,
+            });
+        }
+        let (ppid, payload) = match (kind, payload.is_empty()) {
+            (MessageKind::Binary, false) => (ppid::BINARY, payload),
+            (MessageKind::String, false) => (ppid::STRING, payload),
+            (MessageKind::Binary, true) => (ppid::BINARY_EMPTY, Bytes::from_static(&NOTHING)),
+            (MessageKind::String, true) => (ppid::STRING_EMPTY, Bytes::from_static(&NOTHING)),
+        };
+        let options = SendOptions {
+            stream,
+            ppid,
+            // RFC 8832 §6: unordered only once the peer knows of the channel.
+            unordered: !channel.config.ordered && !channel.awaits_ack,
+            reliability: channel.config.reliability,
+        };
+        let size = payload.len() as u64;
+        match self.association.send(now, options, payload) {
+            Ok(()) => {
+                channel.stats.messages_sent += 1;
+                channel.stats.bytes_sent += size;
+                Ok(())
+            }
+            Err(AssociationSendError::BufferFull) => Err(SendError::BufferFull),
+            Err(_) => Err(SendError::NotOpen),
+        }
     }
+
     /// Takes the next message and opens the receive window by its size.
-    pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
-        None
+    pub fn read(&mut self, _now: Instant, id: ChannelId) -> Option<Message> {
+        let channel = self.channels.get_mut(&id.0)?;
+        let Some(incoming) = channel.incoming.pop_front() else {
+            channel.readable_told = false;
+            if channel.state == ChannelState::Closed {
+                self.channels.remove(&id.0);
+            }
+            return None;
+        };
+        self.association.consume(incoming.cost);
+        Some(incoming.message)
     }
-    /// Closes a channel once what is queued was sent.
-    pub fn close(&mut self, now: Instant, id: ChannelId) {}
+
+    /// Closes a channel once what is queued was sent (RFC 8831 §6.7). Nothing more is accepted for it.
+    pub fn close(&mut self, now: Instant, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(&id.0) else {
+            return;
+        };
+        match (channel.state, channel.stream) {
+            (ChannelState::Closed, _) => {
+                let cost = channel.incoming.iter().map(|incoming| incoming.cost).sum();
+                self.channels.remove(&id.0);
+                self.association.consume(cost);
+            }
+            (ChannelState::Closing, _) => {}
+            (_, None) => self.finish(id.0, None),
+            (_, Some(stream)) => {
+                channel.state = ChannelState::Closing;
+                self.close_stream(now, stream);
+            }
+        }
+        self.drain(now);
+    }
+
+    /// Resets our half; without stream reset the channel is over at once.
+    fn close_stream(&mut self, now: Instant, stream: u16) {
+        if self.association.reset_streams(now, &[stream]) {
+            return;
+        }
+        if let Some(&id) = self.by_stream.get(&stream) {
+            self.finish(id, None);
+        }
+    }
+
     /// Ends the association once what is queued was acknowledged.
-    pub fn shutdown(&mut self, now: Instant) {}
+    pub fn shutdown(&mut self, now: Instant) {
+        self.association.shutdown(now);
+        self.drain(now);
+    }
+
     /// Ends the association at once.
-    pub fn abort(&mut self, now: Instant) {}
+    pub fn abort(&mut self, now: Instant) {
+        self.association.abort(now, "");
+        self.drain(now);
+    }
+
     /// A packet came.
-    pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {}
+    pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        if !self.started {
+            if self.early.len() < MAX_EARLY {
+                self.early.push(packet);
+            }
+            return;
+        }
+        self.association.handle_packet(now, packet);
+        self.drain(now);
+    }
+
     /// Time passed.
-    pub fn handle_timeout(&mut self, now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.association.handle_timeout(now);
+        self.drain(now);
+    }
+
     /// When to call [`DataChannels::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.association.poll_timeout()
     }
+
     /// Appends one SCTP packet to `buf` and returns its length.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<usize> {
-        None
+        if !self.started {
+            return None;
+        }
+        self.association.poll_transmit(now, buf)
     }
+
     /// What happened since.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        let event = self.events.pop_front()?;
+        if matches!(event, Event::ChannelIncoming(_)) {
+            self.unseen -= 1;
+        }
+        Some(event)
     }
+
     /// A channel's configuration.
     pub fn config(&self, id: ChannelId) -> Option<&ChannelConfig> {
-        None
+        Some(&self.channels.get(&id.0)?.config)
     }
+
     /// A channel's stream id, once it has one.
     pub fn stream_id(&self, id: ChannelId) -> Option<u16> {
-        None
+        self.channels.get(&id.0)?.stream
     }
-    /// A channel's state; `None` once it is forgotten.
+
+    /// A channel's state; `None` once it is forgotten, which is when it is closed and all was read.
     pub fn state(&self, id: ChannelId) -> Option<ChannelState> {
-        None
+        Some(self.channels.get(&id.0)?.state)
     }
+
+    /// What a channel counted.
+    pub fn channel_stats(&self, id: ChannelId) -> Option<ChannelStats> {
+        Some(self.channels.get(&id.0)?.stats)
+    }
+
     /// Bytes given to [`DataChannels::send`] that have not been put into a packet yet.
     pub fn buffered_amount(&self, id: ChannelId) -> usize {
-        0
+        self.stream_id(id)
+            .map_or(0, |stream| self.association.buffered_amount(stream))
     }
+
     /// Where [`Event::BufferedAmountLow`] is told.
-    pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, threshold: usize) {}
+    pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, threshold: usize) {
+        if let Some(channel) = self.channels.get_mut(&id.0) {
+            channel.low_threshold = threshold;
+            if let Some(stream) = channel.stream {
+                self.association
+                    .set_buffered_amount_low_threshold(stream, threshold);
+            }
+        }
+    }
+
+    /// The largest message the peer accepts; 0 for any.
+    pub fn max_message_size(&self) -> u64 {
+        self.remote_max_message_size
+    }
+
+    /// The association below.
+    pub fn association(&self) -> &Association {
+        &self.association
+    }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        self.association.stats()
     }
+
+    fn insert(&mut self, channel: Channel) -> u32 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.channels.insert(id, channel);
+        id
+    }
+
+    fn stream_limit(&self) -> u16 {
+        let association = &self.association;
+        match (
+            association.outbound_streams(),
+            association.inbound_streams(),
+        ) {
+            (Some(out), Some(inbound)) => out.min(inbound),
+            _ => u16::MAX,
+        }
+    }
+
+    /// The next free id of our parity: even for the DTLS client (RFC 8832 §6).
+    fn free_stream(&mut self) -> Option<u16> {
+        let parity = match self.role? {
+            DtlsRole::Client => 0,
+            DtlsRole::Server => 1,
+        };
+        let limit = self.stream_limit().min(MAX_STREAM_ID + 1);
+        let slots = (limit + 1 - parity) / 2;
+        for n in 0..slots {
+            let slot = (self.next_stream + n) % slots;
+            let id = slot * 2 + parity;
+            if !self.by_stream.contains_key(&id) {
+                self.next_stream = (slot + 1) % slots;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Gives a channel its stream; with an established association it opens.
+    fn bind(&mut self, id: u32, stream: u16) {
+        let Some(channel) = self.channels.get_mut(&id) else {
+            return;
+        };
+        channel.stream = Some(stream);
+        self.by_stream.insert(stream, id);
+        let (priority, threshold) = (channel.config.priority, channel.low_threshold);
+        self.association.set_priority(stream, priority);
+        self.association
+            .set_buffered_amount_low_threshold(stream, threshold);
+        if self.association.is_established() {
+            self.open_bound(id);
+        }
+    }
+
+    /// The association is up: a negotiated channel is open, another one says OPEN and is open for sending as well
+    /// (RFC 8832 §6: messages may follow at once).
+    fn open_bound(&mut self, id: u32) {
+        let Some(channel) = self.channels.get_mut(&id) else {
+            return;
+        };
+        let (ChannelState::Connecting, Some(stream)) = (channel.state, channel.stream) else {
+            return;
+        };
+        channel.state = ChannelState::Open;
+        if channel.config.negotiated.is_none() {
+            channel.awaits_ack = true;
+            let open = Dcep::Open(channel.config.clone()).write();
+            self.association
+                .send_control(stream, ppid::DCEP, open.into());
+        }
+        self.events.push_back(Event::ChannelOpen(ChannelId(id)));
+    }
+
+    /// Takes what the association has for the channels.
+    fn drain(&mut self, now: Instant) {
+        while let Some(received) = self.association.take_message() {
+            self.on_message(now, received);
+        }
+        self.drain_events(now);
+    }
+
+    fn drain_events(&mut self, now: Instant) {
+        while let Some(event) = self.association.poll_event() {
+            self.on_event(now, event);
+        }
+    }
+
+    fn on_event(&mut self, now: Instant, event: association::Event) {
+        match event {
+            association::Event::Connected => self.on_connected(),
+            association::Event::BufferedAmountLow(stream) => {
+                if let Some(&id) = self.by_stream.get(&stream) {
+                    self.events
+                        .push_back(Event::BufferedAmountLow(ChannelId(id)));
+                }
+            }
+            association::Event::IncomingReset(streams) => self.on_incoming_reset(now, &streams),
+            association::Event::OutgoingReset(streams)
+            | association::Event::ResetRefused(streams) => {
+                for stream in streams {
+                    self.on_half_closed(stream, |channel| channel.outgoing_reset = true);
+                }
+            }
+            association::Event::Closed(reason) => self.on_closed(reason),
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self) {
+        let max_channels = self.stream_limit();
+        self.events.push_back(Event::Connected { max_channels });
+        let mut bound: Vec<(u16, u32)> = self.by_stream.iter().map(|(s, id)| (*s, *id)).collect();
+        bound.sort_unstable();
+        for (stream, id) in bound {
+            if stream >= max_channels {
+                self.finish(id, Some(ChannelError::NoStream));
+            } else {
+                self.open_bound(id);
+            }
+        }
+    }
+
+    fn on_closed(&mut self, reason: CloseReason) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(reason.clone());
+        let mut ids: Vec<u32> = self.channels.keys().copied().collect();
+        ids.sort_unstable();
+        let error = match &reason {
+            CloseReason::Shutdown | CloseReason::AbortedHere => None,
+            other => Some(ChannelError::Association(other.clone())),
+        };
+        for id in ids {
+            self.finish(id, error.clone());
+        }
+        self.events.push_back(Event::Closed(reason));
+    }
+
+    /// The peer will send nothing more on these streams: it closes the channels, and so do we (RFC 8831 §6.7).
+    fn on_incoming_reset(&mut self, now: Instant, streams: &[u16]) {
+        for &stream in streams {
+            let Some(&id) = self.by_stream.get(&stream) else {
+                continue;
+            };
+            if let Some(channel) = self.channels.get_mut(&id)
+                && channel.state != ChannelState::Closing
+            {
+                channel.state = ChannelState::Closing;
+                self.events.push_back(Event::ChannelClosing(ChannelId(id)));
+                self.close_stream(now, stream);
+            }
+            self.on_half_closed(stream, |channel| channel.incoming_reset = true);
+        }
+    }
+
+    /// One direction is reset; with both, the channel is closed and its id free.
+    fn on_half_closed(&mut self, stream: u16, note: impl Fn(&mut Channel)) {
+        let Some(&id) = self.by_stream.get(&stream) else {
+            return;
+        };
+        let Some(channel) = self.channels.get_mut(&id) else {
+            return;
+        };
+        note(channel);
+        if channel.incoming_reset && channel.outgoing_reset {
+            self.finish(id, None);
+        }
+    }
+
+    /// A channel is over. What was received stays readable.
+    fn finish(&mut self, id: u32, error: Option<ChannelError>) {
+        let Some(channel) = self.channels.get_mut(&id) else {
+            return;
+        };
+        if channel.state == ChannelState::Closed {
+            return;
+        }
+        channel.state = ChannelState::Closed;
+        if let Some(stream) = channel.stream
+            && self.by_stream.get(&stream) == Some(&id)
+        {
+            self.by_stream.remove(&stream);
+        }
+        if channel.incoming.is_empty() {
+            self.channels.remove(&id);
+        }
+        self.events
+            .push_back(Event::ChannelClosed(ChannelId(id), error));
+    }
+
+    fn on_message(&mut self, now: Instant, received: Received) {
+        if received.ppid == ppid::DCEP {
+            self.association.consume(received.cost());
+            self.on_dcep(now, received.stream, &received.payload);
+            return;
+        }
+        let cost = received.cost();
+        let Some(message) = message_of(received.ppid, received.payload) else {
+            // Not a PPID of data channels: RFC 8831 has no use for it.
+            self.association.consume(cost);
+            return;
+        };
+        let channel = self
+            .by_stream
+            .get(&received.stream)
+            .and_then(|id| Some((*id, self.channels.get_mut(id)?)));
+        let Some((id, channel)) = channel else {
+            // Data before OPEN on a stream nobody negotiated (RFC 8832 §6 has none).
+            self.association.consume(cost);
+            return;
+        };
+        channel.stats.messages_received += 1;
+        channel.stats.bytes_received += message.payload.len() as u64;
+        channel.incoming.push_back(Incoming { message, cost });
+        if !channel.readable_told {
+            channel.readable_told = true;
+            self.events.push_back(Event::Readable(ChannelId(id)));
+        }
+    }
+
+    fn on_dcep(&mut self, now: Instant, stream: u16, bytes: &[u8]) {
+        let known = self.by_stream.get(&stream).copied();
+        match (Dcep::parse(bytes), known) {
+            (Ok(Dcep::Ack), Some(id)) => {
+                if let Some(channel) = self.channels.get_mut(&id) {
+                    channel.awaits_ack = false;
+                }
+            }
+            (Ok(Dcep::Open(config)), None)
+                if stream <= MAX_STREAM_ID && self.unseen < MAX_UNSEEN =>
+            {
+                let mut channel = Channel::new(config);
+                channel.state = ChannelState::Open;
+                let id = self.insert(channel);
+                self.bind(id, stream);
+                self.association
+                    .send_control(stream, ppid::DCEP, Dcep::Ack.write().into());
+                self.unseen += 1;
+                self.events.push_back(Event::ChannelIncoming(ChannelId(id)));
+            }
+            (error, _) => {
+                // §6: an OPEN that cannot be served, or nonsense, closes the stream.
+                tracing::debug!(?error, stream, "DCEP message refused");
+                self.dcep_errors += 1;
+                if known.is_none() {
+                    self.association.reset_streams(now, &[stream]);
+                }
+            }
+        }
+    }
+}
+
+/// Text or bytes by PPID; `None` for one that is no data channel's.
+fn message_of(ppid: u32, payload: Bytes) -> Option<Message> {
+    let (kind, payload) = match ppid {
+        ppid::STRING | ppid::STRING_PARTIAL => (MessageKind::String, payload),
+        ppid::BINARY | ppid::BINARY_PARTIAL => (MessageKind::Binary, payload),
+        ppid::STRING_EMPTY => (MessageKind::String, Bytes::new()),
+        ppid::BINARY_EMPTY => (MessageKind::Binary, Bytes::new()),
+        _ => return None,
+    };
+    Some(Message { kind, payload })
 }

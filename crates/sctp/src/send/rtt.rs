@@ -1,0 +1,104 @@
+//! Round-trip time and retransmission timeout (RFC 9260 §6.3.1).
+
+use std::time::Duration;
+
+use crate::config::RtoConfig;
+
+/// Smoothed round-trip time and the timeout it gives.
+#[derive(Debug, Clone)]
+pub(crate) struct RoundTrip {
+    config: RtoConfig,
+    smoothed: Option<Duration>,
+    variation: Duration,
+    rto: Duration,
+    minimum: Duration,
+}
+
+impl RoundTrip {
+    pub(crate) fn new(config: RtoConfig) -> Self {
+        Self {
+            config,
+            smoothed: None,
+            variation: Duration::ZERO,
+            rto: config.initial,
+            minimum: Duration::MAX,
+        }
+    }
+
+    /// C2 and C3: the first measurement, and every other with alpha 1/8 and beta 1/4.
+    pub(crate) fn measure(&mut self, sample: Duration) {
+        self.observe(sample);
+        let smoothed = match self.smoothed {
+            None => {
+                self.variation = sample / 2;
+                sample
+            }
+            Some(smoothed) => {
+                let difference = smoothed.abs_diff(sample);
+                self.variation = (self.variation * 3 + difference) / 4;
+                (smoothed * 7 + sample) / 8
+            }
+        };
+        self.smoothed = Some(smoothed);
+        // G1 of RFC 9260: a clock of 1 ms granularity, as timers are not finer.
+        let margin = (self.variation * 4).max(Duration::from_millis(1));
+        self.rto = (smoothed + margin).clamp(self.config.min, self.config.max);
+    }
+
+    /// Feeds the minimum only.
+    pub(crate) fn observe(&mut self, sample: Duration) {
+        self.minimum = self.minimum.min(sample);
+    }
+
+    /// E2 of §6.3.3: the timer expired.
+    pub(crate) fn back_off(&mut self) {
+        self.rto = (self.rto * 2).min(self.config.max);
+    }
+
+    pub(crate) fn rto(&self) -> Duration {
+        self.rto
+    }
+
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        self.smoothed
+    }
+
+    /// The smallest round trip seen; zero before any.
+    pub(crate) fn minimum(&self) -> Duration {
+        if self.minimum == Duration::MAX {
+            Duration::ZERO
+        } else {
+            self.minimum
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_formulas_and_the_bounds() {
+        let mut rtt = RoundTrip::new(RtoConfig {
+            initial: Duration::from_secs(1),
+            min: Duration::from_millis(100),
+            max: Duration::from_secs(2),
+        });
+        assert_eq!(rtt.rto(), Duration::from_secs(1));
+        rtt.measure(Duration::from_millis(100));
+        assert_eq!(rtt.rto(), Duration::from_millis(300));
+        rtt.measure(Duration::from_millis(200));
+        assert_eq!(rtt.smoothed(), Some(Duration::from_micros(112_500)));
+        // RTTVAR = 3/4 * 50 ms + 1/4 * 100 ms.
+        assert_eq!(rtt.rto(), Duration::from_micros(112_500 + 4 * 62_500));
+        for _ in 0..5 {
+            rtt.back_off();
+        }
+        assert_eq!(rtt.rto(), Duration::from_secs(2));
+        for _ in 0..200 {
+            rtt.measure(Duration::from_millis(1));
+        }
+        assert_eq!(rtt.rto(), Duration::from_millis(100));
+        assert_eq!(rtt.minimum(), Duration::from_millis(1));
+    }
+}

@@ -163,6 +163,11 @@ impl SeqUnwrapper {
     /// The first number maps to `EPOCH + number`, so that earlier ones stay positive.
     const EPOCH: u64 = 1 << 32;
 
+    /// Goes on from an unwrapped value.
+    pub(crate) fn starting_at(value: u64) -> Self {
+        Self { last: Some(value) }
+    }
+
     /// The unwrapped value of `seq`, nearest to the newest value seen; remembers it when it is newer.
     pub fn unwrap(&mut self, seq: SeqNum) -> u64 {
         let value = self.peek(seq);

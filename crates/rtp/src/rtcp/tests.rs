@@ -248,18 +248,36 @@ proptest! {
 pub(crate) fn read_everything(data: &[u8]) {
     for packet in packets(data).flatten() {
         match packet {
-            Packet::SenderReport(report) => drop(report.reports().count()),
-            Packet::ReceiverReport(report) => drop(report.reports().count()),
-            Packet::Sdes(sdes) => drop(sdes.chunks().flat_map(|chunk| chunk.items()).count()),
-            Packet::Bye(bye) => drop((bye.sources().count(), bye.reason())),
-            Packet::Nack(nack) => drop(nack.lost().count()),
-            Packet::Fir(fir) => drop(fir.entries().count()),
-            Packet::Remb(remb) => drop(remb.streams().count()),
-            Packet::TransportFeedback(feedback) => drop(feedback.arrivals().count()),
-            Packet::CongestionFeedback(feedback) => {
-                drop(feedback.blocks().flat_map(|block| block.arrivals()).count());
+            Packet::SenderReport(report) => {
+                let _ = report.reports().count();
             }
-            Packet::ExtendedReport(report) => drop(report.blocks().count()),
+            Packet::ReceiverReport(report) => {
+                let _ = report.reports().count();
+            }
+            Packet::Sdes(sdes) => {
+                let _ = sdes.chunks().flat_map(|chunk| chunk.items()).count();
+            }
+            Packet::Bye(bye) => {
+                let _ = (bye.sources().count(), bye.reason());
+            }
+            Packet::Nack(nack) => {
+                let _ = nack.lost().count();
+            }
+            Packet::Fir(fir) => {
+                let _ = fir.entries().count();
+            }
+            Packet::Remb(remb) => {
+                let _ = remb.streams().count();
+            }
+            Packet::TransportFeedback(feedback) => {
+                let _ = feedback.arrivals().count();
+            }
+            Packet::CongestionFeedback(feedback) => {
+                let _ = feedback.blocks().flat_map(|block| block.arrivals()).count();
+            }
+            Packet::ExtendedReport(report) => {
+                let _ = report.blocks().count();
+            }
             Packet::Pli(_) | Packet::Unknown(_) => {}
         }
     }

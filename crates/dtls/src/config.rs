@@ -15,6 +15,42 @@ pub enum Role {
     Server,
 }
 
+/// The `setup` attribute (RFC 4145 §4, RFC 8842 §5.3), as far as it has to do with DTLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Setup {
+    /// `active`: opens the handshake.
+    Active,
+    /// `passive`: waits for it.
+    Passive,
+    /// `actpass`: the answerer chooses. What an offer has (RFC 8842 §5.2).
+    Actpass,
+}
+
+impl Setup {
+    /// What to answer an offer with: `active` to `actpass`, which saves half a round trip (RFC 5763 §5, RFC 8842 §5.3).
+    pub const fn answer(self) -> Self {
+        match self {
+            Self::Actpass | Self::Passive => Self::Active,
+            Self::Active => Self::Passive,
+        }
+    }
+}
+
+impl Role {
+    /// The role that follows from both sides' attributes; `None` if they contradict or leave it open.
+    pub const fn resolve(local: Setup, remote: Setup) -> Option<Self> {
+        match (local, remote) {
+            (Setup::Active, Setup::Passive | Setup::Actpass) | (Setup::Actpass, Setup::Passive) => {
+                Some(Self::Client)
+            }
+            (Setup::Passive, Setup::Active | Setup::Actpass) | (Setup::Actpass, Setup::Active) => {
+                Some(Self::Server)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
@@ -102,5 +138,32 @@ impl Default for Config {
             receive_buffer: 1 << 20,
             insecure_deterministic: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setup_attributes_resolve_to_opposite_roles_or_to_none() {
+        let all = [Setup::Active, Setup::Passive, Setup::Actpass];
+        for offer in all {
+            let answer = offer.answer();
+            let (offerer, answerer) = (Role::resolve(offer, answer), Role::resolve(answer, offer));
+            assert!(
+                offerer.is_some() && answerer.is_some() && offerer != answerer,
+                "{offer:?}"
+            );
+            for other in all {
+                let (one, two) = (Role::resolve(offer, other), Role::resolve(other, offer));
+                assert_eq!(one.is_some(), two.is_some());
+                assert!(one.is_none() || one != two);
+            }
+        }
+        assert_eq!(Setup::Actpass.answer(), Setup::Active);
+        assert_eq!(Role::resolve(Setup::Actpass, Setup::Actpass), None);
+        assert_eq!(Role::resolve(Setup::Active, Setup::Active), None);
+        assert_eq!(Role::resolve(Setup::Passive, Setup::Passive), None);
     }
 }

@@ -35,17 +35,20 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod alert;
 mod certificate;
 mod config;
+mod deterministic;
 mod endpoint;
 mod error;
 mod fingerprint;
+mod kdf;
 mod keylog;
 mod provider;
 mod srtp_profile;
 
 pub use certificate::{Certificate, CertificateError, CertificateParams, KeyAlgorithm};
-pub use config::{Config, Role, Version, Versions};
+pub use config::{Config, Role, Setup, Version, Versions};
 pub use endpoint::{CipherSuite, Counters, Endpoint, Event, State, is_dtls};
 pub use error::{AlertDescription, Error, ExportError, NewError, SealError};
 pub use fingerprint::{Fingerprint, HashAlgorithm, ParseFingerprintError};

@@ -13,7 +13,7 @@ use std::mem;
 
 use dimpl::crypto::{
     ActiveKeyExchange, Buf, Cipher, CryptoProvider, Dtls12CipherSuite, Dtls13CipherSuite,
-    HashAlgorithm, HmacProvider, NamedGroup, SupportedDtls12CipherSuite,
+    HashAlgorithm, HmacProvider, KeyProvider, NamedGroup, SigningKey, SupportedDtls12CipherSuite,
     SupportedDtls13CipherSuite, SupportedKxGroup, aws_lc_rs as stock,
 };
 use dimpl::{CryptoError, CryptoOperation};
@@ -21,7 +21,12 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use zeroize::Zeroizing;
 
+use aws_lc_rs::aead::quic::{CHACHA20, HeaderProtectionKey};
 use aws_lc_rs::agreement;
+use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, UnboundCipherKey};
+use subtle::ConstantTimeEq;
+
+use crate::deterministic::DeterministicKey;
 
 pub(crate) type Secret = Zeroizing<Vec<u8>>;
 
@@ -39,6 +44,8 @@ pub(crate) struct Notebook {
     pub(crate) exporter: Option<Secret>,
     /// The cipher suite a cipher was last made for.
     pub(crate) suite: Option<u16>,
+    /// Scheduled keys of record number encryption, the last used first: dimpl hands them over raw for each record.
+    sequence_keys: Vec<(Secret, SequenceKey)>,
 }
 
 pub(crate) struct MasterSecret {
@@ -118,6 +125,7 @@ impl Notebook {
 pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
         hmac_provider: &Hmac,
+        key_provider: &Keys,
         kx_groups: GROUPS,
         cipher_suites: SUITES_12,
         dtls13_cipher_suites: SUITES_13,
@@ -215,7 +223,98 @@ impl SupportedDtls13CipherSuite for Suite13 {
         self.stock().create_cipher(key)
     }
     fn encrypt_sn(&self, sn_key: &[u8], sample: &[u8; 16]) -> [u8; 16] {
-        self.stock().encrypt_sn(sn_key, sample)
+        OPEN.with_borrow_mut(|open| {
+            open.as_mut()?
+                .encrypt_sn(self.suite().as_u16(), sn_key, sample)
+        })
+        .unwrap_or_else(|| self.stock().encrypt_sn(sn_key, sample))
+    }
+}
+
+/// A scheduled key of record number encryption (RFC 9147 §4.2.3).
+enum SequenceKey {
+    Aes(EncryptingKey),
+    ChaCha(HeaderProtectionKey),
+}
+
+impl SequenceKey {
+    fn new(suite: u16, key: &[u8]) -> Option<Self> {
+        let aes = |algorithm| {
+            UnboundCipherKey::new(algorithm, key)
+                .and_then(EncryptingKey::ecb)
+                .ok()
+        };
+        match suite {
+            0x1301 => aes(&AES_128).map(Self::Aes),
+            0x1302 => aes(&AES_256).map(Self::Aes),
+            0x1303 => HeaderProtectionKey::new(&CHACHA20, key)
+                .ok()
+                .map(Self::ChaCha),
+            _ => None,
+        }
+    }
+
+    /// AES-ECB(key, sample), or ChaCha20's first bytes with the sample as counter and nonce.
+    fn mask(&self, sample: &[u8; 16]) -> Option<[u8; 16]> {
+        let mut mask = *sample;
+        match self {
+            Self::Aes(key) => {
+                key.encrypt(&mut mask).ok()?;
+            }
+            Self::ChaCha(key) => {
+                let bytes = key.new_mask(sample).ok()?;
+                mask = [0; 16];
+                mask[..bytes.len()].copy_from_slice(&bytes);
+            }
+        }
+        Some(mask)
+    }
+}
+
+/// The mask of a record number, for a key used once.
+pub(crate) fn encrypt_sequence_number(
+    suite: u16,
+    key: &[u8],
+    sample: &[u8; 16],
+) -> Option<[u8; 16]> {
+    SequenceKey::new(suite, key)?.mask(sample)
+}
+
+impl Notebook {
+    /// Two directions, and as many again while keys are updated.
+    const MAX_SEQUENCE_KEYS: usize = 4;
+
+    fn encrypt_sn(&mut self, suite: u16, key: &[u8], sample: &[u8; 16]) -> Option<[u8; 16]> {
+        match self
+            .sequence_keys
+            .iter()
+            .position(|(known, _)| bool::from(known.ct_eq(key)))
+        {
+            Some(0) => {}
+            Some(at) => self.sequence_keys.swap(0, at),
+            None => {
+                let scheduled = SequenceKey::new(suite, key)?;
+                self.sequence_keys.truncate(Self::MAX_SEQUENCE_KEYS - 1);
+                self.sequence_keys
+                    .insert(0, (Zeroizing::new(key.to_vec()), scheduled));
+            }
+        }
+        self.sequence_keys.first()?.1.mask(sample)
+    }
+}
+
+/// Loads private keys; of a deterministic test, keys that sign without chance.
+#[derive(Debug)]
+struct Keys;
+
+impl KeyProvider for Keys {
+    fn load_private_key(&self, der: &[u8]) -> Result<Box<dyn SigningKey>, CryptoError> {
+        let deterministic =
+            OPEN.with_borrow(|open| open.as_ref().is_some_and(|open| open.rng.is_some()));
+        if deterministic && let Some(key) = DeterministicKey::from_pkcs8(der) {
+            return Ok(Box::new(key));
+        }
+        stock::default_provider().key_provider.load_private_key(der)
     }
 }
 

@@ -2,6 +2,18 @@
 
 use crate::error::{AlertDescription, Error};
 
+/// Errors that dimpl calls fatal like all others, although the datagram was thrown away and the state is as it was. Anybody
+/// who can send a datagram could end a connection by them.
+pub(super) fn is_ignorable(error: &dimpl::Error) -> bool {
+    use dimpl::UnexpectedMessageError as U;
+    matches!(
+        error,
+        dimpl::Error::UnexpectedMessage(U::UnrecognizedAutoServerResponse)
+            | dimpl::Error::ReceiveQueueFull
+            | dimpl::Error::RenegotiationAttempt
+    )
+}
+
 pub(super) fn classify(error: dimpl::Error) -> Error {
     use dimpl::Error as E;
     use dimpl::SecurityError as S;

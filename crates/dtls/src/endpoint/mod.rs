@@ -2,22 +2,25 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
-use dimpl::{Dtls, Output};
-use rand::RngExt;
+use dimpl::Dtls;
 use rand::rngs::StdRng;
 
+use crate::alert::Sent;
 use crate::certificate::Certificate;
 use crate::config::{Config, Role, Version, Versions};
 use crate::error::{Error, ExportError, NewError, SealError};
-use crate::fingerprint::{self, Fingerprint};
-use crate::provider::{self, Notebook};
-use crate::srtp_profile::{SrtpKeys, SrtpProfile};
+use crate::fingerprint::Fingerprint;
+use crate::kdf::{self, Hash};
+use crate::provider::Notebook;
+use crate::srtp_profile::SrtpKeys;
 
+mod drive;
+mod engine;
 mod failure;
+mod secrets;
 
 /// A cipher suite, by its IANA number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +89,9 @@ pub struct Counters {
     pub malformed: u64,
     /// Datagrams after the end of the connection.
     pub after_end: u64,
+    /// Datagrams that made no sense at their time and were ignored: a stranger's answer to the first ClientHello, a
+    /// renegotiation, more out of order than is kept.
+    pub unexpected: u64,
     /// Decrypted records dropped because [`Config::receive_buffer`] was full.
     pub buffer_full: u64,
 }
@@ -101,7 +107,8 @@ pub fn is_dtls(datagram: &[u8]) -> bool {
 /// - inputs: [`handle_datagram`](Self::handle_datagram), [`handle_timeout`](Self::handle_timeout);
 /// - outputs: [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout),
 ///   [`poll_event`](Self::poll_event), [`poll_data`](Self::poll_data);
-/// - queries: [`state`](Self::state), [`remote_certificate`](Self::remote_certificate), [`counters`](Self::counters), …
+/// - queries: [`state`](Self::state), [`remote_certificate`](Self::remote_certificate), [`export`](Self::export),
+///   [`counters`](Self::counters), …
 ///
 /// The loop: hand in what arrived or the time that came, then poll until nothing is due. Any method may be called at
 /// any time; outputs wait until they are polled.
@@ -112,11 +119,12 @@ pub struct Endpoint {
     state: State,
     config: Config,
     handshake: Handshake,
+    now: Instant,
     timeout: Option<Instant>,
     events: VecDeque<Event>,
-    /// Datagrams to be sent, one after the other, and their lengths.
-    outgoing: VecDeque<u8>,
-    outgoing_lengths: VecDeque<usize>,
+    /// Datagrams to be sent.
+    outgoing: VecDeque<Vec<u8>>,
+    sent: Sent,
     /// Decrypted records, one after the other, and their lengths.
     incoming: BytesMut,
     incoming_lengths: VecDeque<usize>,
@@ -128,14 +136,22 @@ pub struct Endpoint {
 /// What the handshake has yielded so far.
 #[derive(Default)]
 struct Handshake {
+    client_random: Option<[u8; 32]>,
+    /// How many secrets were written to the key log.
+    logged: usize,
     peer_certificate: Option<Vec<u8>>,
+    /// The peer's certificate has a promised fingerprint.
     verified: bool,
+    /// Both Finished messages were right.
     done: bool,
     srtp: Option<SrtpKeys>,
 }
 
 impl Endpoint {
     /// Makes an endpoint. A client's ClientHello is ready to be polled at once.
+    ///
+    /// The generator is drawn from under [`Config::insecure_deterministic`] only: by default dimpl and the cryptographic
+    /// provider take their randomness from the operating system, and cannot be told otherwise.
     pub fn new(
         config: Config,
         role: Role,
@@ -146,15 +162,13 @@ impl Endpoint {
         if config.mtu < Config::MIN_MTU {
             return Err(NewError::MtuTooSmall(config.mtu));
         }
-        let settings = Arc::new(engine_config(&config, &mut rng)?);
+        let settings = engine::config(&config, &mut rng)?;
         let identity = dimpl::DtlsCertificate {
             certificate: certificate.der().to_vec(),
             private_key: certificate.private_key().to_vec(),
         };
-        let mut notebook = Notebook {
-            rng: config.insecure_deterministic.then_some(rng),
-            ..Notebook::default()
-        };
+        let mut notebook = Notebook::default();
+        notebook.rng = config.insecure_deterministic.then_some(rng);
         let engine = notebook.during(|| {
             let mut engine = match config.versions {
                 Versions::Auto => Dtls::new_auto(settings, identity, now),
@@ -171,16 +185,17 @@ impl Endpoint {
             state: State::New,
             config,
             handshake: Handshake::default(),
+            now,
             timeout: None,
             events: VecDeque::new(),
             outgoing: VecDeque::new(),
-            outgoing_lengths: VecDeque::new(),
+            sent: Sent::default(),
             incoming: BytesMut::new(),
             incoming_lengths: VecDeque::new(),
             scratch: vec![0; 2048],
             counters: Counters::default(),
         };
-        endpoint.drive(|engine| engine.handle_timeout(now));
+        endpoint.tick(now);
         if role == Role::Client {
             endpoint.enter(State::Connecting);
         }
@@ -201,22 +216,25 @@ impl Endpoint {
             self.counters.malformed += 1;
             return;
         }
-        if matches!(self.state, State::Closed | State::Failed) {
+        if self.is_over() {
             self.counters.after_end += 1;
             return;
         }
         if self.state == State::New {
             self.enter(State::Connecting);
         }
-        // dimpl reads its clock from the last timeout handled.
-        self.drive(|engine| engine.handle_timeout(now));
+        if self.role == Role::Server {
+            self.note_client_hello(datagram);
+        }
+        // dimpl reads the time from the last timeout it handled.
+        self.tick(now);
         self.drive(|engine| engine.handle_packet(datagram));
     }
 
     /// Acts on the time that has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.timeout.is_some_and(|timeout| timeout <= now) {
-            self.drive(|engine| engine.handle_timeout(now));
+            self.tick(now);
         }
     }
 
@@ -227,9 +245,9 @@ impl Endpoint {
 
     /// Appends one datagram to be sent and returns its length.
     pub fn poll_transmit(&mut self, _now: Instant, buf: &mut Vec<u8>) -> Option<usize> {
-        let len = self.outgoing_lengths.pop_front()?;
-        buf.extend(self.outgoing.drain(..len));
-        Some(len)
+        let datagram = self.outgoing.pop_front()?;
+        buf.extend_from_slice(&datagram);
+        Some(datagram.len())
     }
 
     /// What happened next.
@@ -248,7 +266,7 @@ impl Endpoint {
         Some(len)
     }
 
-    /// Replaces the plaintext `buf[start..]` by the record that carries it.
+    /// Replaces the plaintext `buf[start..]` by the record that carries it, a datagram of its own.
     pub fn seal(&mut self, now: Instant, buf: &mut Vec<u8>, start: usize) -> Result<(), SealError> {
         match self.state {
             State::New | State::Connecting => return Err(SealError::NotConnected),
@@ -259,21 +277,19 @@ impl Endpoint {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(SealError::TooLong);
         }
+        self.now = now;
         let engine = &mut self.engine;
         self.notebook
-            .during(|| {
-                let _ = engine.handle_timeout(now);
-                engine.send_application_data(plaintext)
-            })
+            .during(|| engine.send_application_data(plaintext))
             .map_err(|_| SealError::Crypto)?;
         buf.truncate(start);
-        let before = self.outgoing_lengths.len();
-        self.drain();
-        if let Some(len) = self.outgoing_lengths.remove(before) {
-            let tail = self.outgoing.len() - self.outgoing_lengths.range(before..).sum::<usize>();
-            buf.extend(self.outgoing.drain(tail - len..tail));
+        // Everything else was drained before: the first datagram to come out is this one.
+        self.drain(Some(buf));
+        if buf.len() > start {
+            Ok(())
+        } else {
+            Err(SealError::Crypto)
         }
-        Ok(())
     }
 
     /// The most that [`seal`](Self::seal) adds.
@@ -283,12 +299,12 @@ impl Endpoint {
 
     /// Closes the connection: a close_notify alert is ready to be polled if the handshake was done.
     pub fn close(&mut self, now: Instant) {
-        if matches!(self.state, State::Closed | State::Failed) {
+        if self.is_over() {
             return;
         }
-        self.drive(|engine| engine.handle_timeout(now));
+        self.tick(now);
         self.drive(Dtls::close);
-        if self.state != State::Failed {
+        if !self.is_over() {
             self.timeout = None;
             self.enter(State::Closed);
         }
@@ -304,6 +320,15 @@ impl Endpoint {
         self.role
     }
 
+    /// The version agreed on, once it is.
+    pub fn version(&self) -> Option<Version> {
+        match self.engine.protocol_version()? {
+            dimpl::ProtocolVersion::DTLS1_2 => Some(Version::Dtls12),
+            dimpl::ProtocolVersion::DTLS1_3 => Some(Version::Dtls13),
+            _ => None,
+        }
+    }
+
     /// The peer's certificate, DER, as soon as it has shown it; verified once [`State::Connected`].
     pub fn remote_certificate(&self) -> Option<&[u8]> {
         self.handshake.peer_certificate.as_deref()
@@ -314,118 +339,43 @@ impl Endpoint {
         self.counters
     }
 
-    /// Exports keying material (RFC 5705, RFC 8446 §7.5).
+    /// Fills `out` with exported keying material (RFC 5705 §4, RFC 8446 §7.5). DTLS 1.3 knows no difference between no
+    /// context and an empty one.
     pub fn export(
         &self,
-        _label: &str,
-        _context: Option<&[u8]>,
-        _out: &mut [u8],
+        label: &str,
+        context: Option<&[u8]>,
+        out: &mut [u8],
     ) -> Result<(), ExportError> {
-        Err(ExportError::NotConnected)
-    }
-
-    /// Calls the engine and takes what comes out of it.
-    fn drive(&mut self, call: impl FnOnce(&mut Dtls) -> Result<(), dimpl::Error>) {
-        if matches!(self.state, State::Closed | State::Failed) {
-            return;
+        if self.state != State::Connected {
+            return Err(ExportError::NotConnected);
         }
-        let engine = &mut self.engine;
-        let result = self.notebook.during(|| call(engine));
-        self.drain();
-        if let Err(error) = result {
-            self.fail(failure::classify(error));
-        }
-    }
-
-    fn drain(&mut self) {
-        let mut finished = false;
-        loop {
-            let (engine, scratch) = (&mut self.engine, &mut self.scratch);
-            match self.notebook.during(|| engine.poll_output(scratch)) {
-                Output::Packet(packet) => {
-                    self.outgoing.extend(packet);
-                    self.outgoing_lengths.push_back(packet.len());
-                }
-                Output::BufferTooSmall { needed } => self.scratch.resize(needed, 0),
-                Output::Timeout(at) => {
-                    self.timeout = Some(at);
-                    break;
-                }
-                Output::Connected => finished = true,
-                Output::PeerCert(der) => {
-                    if self.handshake.peer_certificate.is_none() {
-                        self.handshake.peer_certificate = Some(der.to_vec());
-                    }
-                }
-                Output::KeyingMaterial(material, profile) => {
-                    self.handshake.srtp = profile_of(profile).and_then(|profile| {
-                        SrtpKeys::split(profile, &material, self.role == Role::Client)
-                    });
-                }
-                Output::ApplicationData(data) => {
-                    if self.incoming.len() + data.len() > self.config.receive_buffer {
-                        self.counters.buffer_full += 1;
-                    } else {
-                        self.incoming.extend_from_slice(data);
-                        self.incoming_lengths.push_back(data.len());
-                    }
-                }
-                Output::CloseNotify => {
-                    self.enter(State::Closed);
-                    self.events.push_back(Event::CloseNotify);
-                }
-                _ => {}
+        let hash = Hash::of_suite(self.notebook.suite.ok_or(ExportError::NotConnected)?);
+        let label = label.as_bytes();
+        match self.version() {
+            Some(Version::Dtls13) => {
+                let secret = self
+                    .notebook
+                    .exporter
+                    .as_ref()
+                    .ok_or(ExportError::NotConnected)?;
+                kdf::export_tls13(hash, secret, label, context.unwrap_or_default(), out)
+            }
+            _ => {
+                let master = self
+                    .notebook
+                    .master
+                    .as_ref()
+                    .ok_or(ExportError::NotConnected)?;
+                let (client, server) = (&master.client_random, &master.server_random);
+                kdf::export_tls12(hash, &master.secret, client, server, label, context, out)
             }
         }
-        if finished {
-            self.handshake.done = true;
-        }
-        self.verify();
+        .map_err(|_| ExportError::TooLong)
     }
 
-    /// Holds the peer's certificate against the promised fingerprints, once both are there.
-    fn verify(&mut self) {
-        if self.state != State::Connecting || self.config.remote_fingerprints.is_empty() {
-            return;
-        }
-        let Some(certificate) = &self.handshake.peer_certificate else {
-            return;
-        };
-        if !self.handshake.verified
-            && !fingerprint::verify(&self.config.remote_fingerprints, certificate)
-        {
-            self.fail(Error::FingerprintMismatch);
-            return;
-        }
-        self.handshake.verified = true;
-        if self.handshake.done {
-            let peer_certificate = certificate.clone();
-            self.enter(State::Connected);
-            self.events.push_back(Event::Connected {
-                version: match self.engine.protocol_version() {
-                    Some(version) if version == dimpl::ProtocolVersion::DTLS1_3 => Version::Dtls13,
-                    _ => Version::Dtls12,
-                },
-                cipher: CipherSuite(self.notebook.suite.unwrap_or_default()),
-                srtp: self.handshake.srtp.clone(),
-                peer_certificate,
-            });
-        }
-    }
-
-    fn fail(&mut self, error: Error) {
-        self.timeout = None;
-        self.incoming.clear();
-        self.incoming_lengths.clear();
-        self.enter(State::Failed);
-        self.events.push_back(Event::Failed(error));
-    }
-
-    fn enter(&mut self, state: State) {
-        if self.state != state {
-            self.state = state;
-            self.events.push_back(Event::StateChange(state));
-        }
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed | State::Failed)
     }
 }
 
@@ -433,35 +383,6 @@ impl Endpoint {
 const MAX_PLAINTEXT: usize = 1 << 14;
 /// Header, explicit nonce and tag of an AES-GCM record of DTLS 1.2 (RFC 6347 §4.1, RFC 5288 §3); 1.3 needs less.
 const MAX_OVERHEAD: usize = 13 + 8 + 16;
-/// dimpl names an instant in the far future when it waits for nothing.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-fn profile_of(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {
-    match profile {
-        dimpl::SrtpProfile::AES128_CM_SHA1_80 => Some(SrtpProfile::Aes128CmHmacSha1_80),
-        dimpl::SrtpProfile::AEAD_AES_128_GCM => Some(SrtpProfile::AeadAes128Gcm),
-        dimpl::SrtpProfile::AEAD_AES_256_GCM => Some(SrtpProfile::AeadAes256Gcm),
-        _ => None,
-    }
-}
-
-fn engine_config(config: &Config, rng: &mut StdRng) -> Result<dimpl::Config, NewError> {
-    let mut builder = dimpl::Config::builder()
-        .with_crypto_provider(provider::provider())
-        .mtu(config.mtu)
-        .use_server_cookie(config.cookie)
-        .flight_start_rto(config.initial_timeout)
-        .flight_retries(config.max_retransmissions)
-        .handshake_timeout(config.handshake_timeout)
-        .max_queue_rx(256)
-        .max_queue_tx(256);
-    if config.insecure_deterministic {
-        builder = builder.dangerously_set_rng_seed(rng.random());
-    }
-    builder
-        .build()
-        .map_err(|error| NewError::InvalidConfig(error.to_string()))
-}
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,191 @@
+//! Calls into dimpl, and what comes out of them.
+
+use std::time::{Duration, Instant};
+
+use dimpl::{Dtls, Output};
+
+use crate::config::Role;
+use crate::error::{AlertDescription, Error};
+use crate::fingerprint;
+use crate::srtp_profile::SrtpKeys;
+
+use super::{CipherSuite, Endpoint, Event, State, engine, failure};
+
+/// dimpl names an instant in the far future when it waits for nothing.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Endpoint {
+    /// Tells the engine the time.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.now = now;
+        self.drive(|engine| engine.handle_timeout(now));
+    }
+
+    /// Calls the engine and takes what comes out of it.
+    pub(super) fn drive(&mut self, call: impl FnOnce(&mut Dtls) -> Result<(), dimpl::Error>) {
+        if self.is_over() {
+            return;
+        }
+        let engine = &mut self.engine;
+        let result = self.notebook.during(|| call(engine));
+        self.drain(None);
+        match result {
+            Ok(()) => {}
+            Err(error) if failure::is_ignorable(&error) => {
+                tracing::debug!(%error, "datagram ignored");
+                self.counters.unexpected += 1;
+            }
+            Err(error) => self.fail(failure::classify(error)),
+        }
+    }
+
+    /// Takes all outputs; the first datagram goes to `first` if there is one.
+    pub(super) fn drain(&mut self, mut first: Option<&mut Vec<u8>>) {
+        while !self.is_over() {
+            let (engine, scratch) = (&mut self.engine, &mut self.scratch);
+            match self.notebook.during(|| engine.poll_output(scratch)) {
+                Output::Packet(packet) => {
+                    let len = packet.len();
+                    match first.take() {
+                        Some(buf) => buf.extend_from_slice(packet),
+                        None => self.outgoing.push_back(packet.to_vec()),
+                    }
+                    self.note_sent(len);
+                }
+                Output::BufferTooSmall { needed } => self.scratch.resize(needed, 0),
+                Output::Timeout(at) => {
+                    self.timeout = (at < self.now + FAR).then_some(at);
+                    break;
+                }
+                Output::Connected => self.handshake.done = true,
+                Output::PeerCert(der) => {
+                    self.handshake.peer_certificate = Some(der.to_vec());
+                    self.verify();
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    let client = self.role == Role::Client;
+                    self.handshake.srtp = engine::profile(profile)
+                        .and_then(|profile| SrtpKeys::split(profile, &material, client));
+                }
+                Output::ApplicationData(data) => {
+                    if self.incoming.len() + data.len() > self.config.receive_buffer {
+                        self.counters.buffer_full += 1;
+                    } else {
+                        self.incoming.extend_from_slice(data);
+                        self.incoming_lengths.push_back(data.len());
+                    }
+                }
+                Output::CloseNotify => {
+                    // dimpl 1.2 answers in kind; the answer is a datagram still to come.
+                    self.verify();
+                    self.drain_datagrams();
+                    self.timeout = None;
+                    self.enter(State::Closed);
+                    self.events.push_back(Event::CloseNotify);
+                }
+                _ => {}
+            }
+        }
+        self.write_key_log();
+        self.verify();
+    }
+
+    /// Takes the datagrams that are left at the end of a connection.
+    fn drain_datagrams(&mut self) {
+        loop {
+            let (engine, scratch) = (&mut self.engine, &mut self.scratch);
+            match self.notebook.during(|| engine.poll_output(scratch)) {
+                Output::Packet(packet) => self.outgoing.push_back(packet.to_vec()),
+                Output::BufferTooSmall { needed } => self.scratch.resize(needed, 0),
+                Output::Timeout(_) => break,
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts the records of the datagram that lies in the scratch buffer, while that may still be of use.
+    fn note_sent(&mut self, len: usize) {
+        let Some(datagram) = self.scratch.get(..len) else {
+            return;
+        };
+        if self.role == Role::Client && !self.handshake.done {
+            self.handshake.client_random =
+                super::secrets::client_random(datagram).or(self.handshake.client_random);
+        }
+        self.sent.note(datagram);
+    }
+
+    /// Holds the peer's certificate against the promised fingerprints, once both are there.
+    pub(super) fn verify(&mut self) {
+        if self.state != State::Connecting || self.config.remote_fingerprints.is_empty() {
+            return;
+        }
+        let Some(certificate) = &self.handshake.peer_certificate else {
+            return;
+        };
+        if !self.handshake.verified
+            && !fingerprint::verify(&self.config.remote_fingerprints, certificate)
+        {
+            self.fail(Error::FingerprintMismatch);
+            return;
+        }
+        self.handshake.verified = true;
+        let Some(version) = self.version().filter(|_| self.handshake.done) else {
+            return;
+        };
+        let srtp = self.handshake.srtp.take();
+        if srtp
+            .as_ref()
+            .is_some_and(|keys| !self.config.srtp_profiles.contains(&keys.profile))
+        {
+            self.fail(Error::NoSrtpProfile);
+            return;
+        }
+        let peer_certificate = certificate.clone();
+        self.enter(State::Connected);
+        tracing::info!(?version, "DTLS connected");
+        self.events.push_back(Event::Connected {
+            version,
+            cipher: CipherSuite(self.notebook.suite.unwrap_or_default()),
+            srtp,
+            peer_certificate,
+        });
+    }
+
+    /// Ends the connection, with an alert to the peer if it was not the peer who ended it.
+    pub(super) fn fail(&mut self, error: Error) {
+        if self.is_over() {
+            return;
+        }
+        tracing::info!(%error, "DTLS failed");
+        self.timeout = None;
+        self.incoming.clear();
+        self.incoming_lengths.clear();
+        let description = match &error {
+            Error::FingerprintMismatch => Some(AlertDescription::BAD_CERTIFICATE),
+            Error::PeerMisbehaved(_) | Error::PeerIncompatible(_) | Error::NoSrtpProfile => {
+                Some(AlertDescription::HANDSHAKE_FAILURE)
+            }
+            Error::Local(_) => Some(AlertDescription::INTERNAL_ERROR),
+            Error::PeerAlert(_) | Error::Timeout => None,
+        };
+        if let Some(description) = description {
+            // What was still to be sent belongs to a handshake that is not to be finished.
+            self.outgoing.clear();
+            let (version, done) = (self.version(), self.handshake.done);
+            let alert = self
+                .sent
+                .alert(version, self.role, done, &self.notebook, description);
+            self.outgoing.extend(alert);
+        }
+        self.enter(State::Failed);
+        self.events.push_back(Event::Failed(error));
+    }
+
+    pub(super) fn enter(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.events.push_back(Event::StateChange(state));
+        }
+    }
+}

@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 mod attribute;
+pub mod credentials;
 mod integrity;
 mod message;
 mod transaction;

@@ -178,7 +178,7 @@ impl Stream {
     }
 
     /// The decoder has lost the thread: a keyframe is needed, and asked for unless one is on its way.
-    fn lose_picture(&mut self, now: Instant) {
+    pub(super) fn lose_picture(&mut self, now: Instant) {
         self.assembly.needs_keyframe = true;
         if self.assembly.keyframes.is_empty() {
             self.keyframe.want(now);

@@ -9,6 +9,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 /// A source that can change what it does while it runs.
 pub trait SourceControl: Send + Sync {
@@ -225,6 +226,18 @@ impl TrackWriter {
             .stopped
             .wait_while(state, |s| !s.stopped)
             .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// Waits on this thread until every track was stopped, but no longer than `limit`. Says whether they were:
+    /// the pause of a source that makes frames at a pace.
+    pub fn stopped_timeout(&self, limit: Duration) -> bool {
+        let state = self.source.lock();
+        let (state, _) = self
+            .source
+            .stopped
+            .wait_timeout_while(state, limit, |s| !s.stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.stopped
     }
 
     /// Ends the tracks, firing [`TrackEvent::Ended`](super::TrackEvent::Ended). The same as dropping the writer.

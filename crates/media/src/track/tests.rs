@@ -114,12 +114,14 @@ fn stopping_the_last_track_stops_the_source_without_an_event() {
     track.stop();
     assert_eq!(track.ready_state(), TrackState::Ended);
     assert!(!writer.is_stopped());
+    assert!(!writer.stopped_timeout(Duration::ZERO));
     assert!(writer.write(white(0)).is_ok());
     assert!(consumer.recv_blocking().is_none());
     assert_eq!((events.try_recv(), events.is_ended()), (None, true));
     clone.stop();
     assert!(writer.is_stopped());
     assert_eq!(writer.write(white(0)), Err(SourceStopped));
+    assert!(writer.stopped_timeout(Duration::ZERO));
     writer.stopped_blocking();
 }
 

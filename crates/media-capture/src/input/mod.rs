@@ -1,0 +1,53 @@
+//! Cameras and microphones, whatever is behind them: one trait, [`InputDevice`].
+
+pub(crate) mod choices;
+mod control;
+pub mod synthetic;
+
+pub(crate) use control::Control;
+
+use crate::devices::{MediaDeviceInfo, MediaDeviceKind};
+use media::{MediaStreamTrack, MediaTrackCapabilities, MediaTrackConstraints, MediaTrackSettings};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A camera or a microphone.
+pub trait InputDevice: Send + Sync {
+    /// What it is.
+    fn info(&self) -> MediaDeviceInfo;
+
+    /// What it can do.
+    fn capabilities(&self) -> MediaTrackCapabilities;
+
+    /// The settings it offers to someone with these constraints, the ones it would choose itself first. They need
+    /// not satisfy the constraints; but when any of its settings does, one that does is among them.
+    fn possible_settings(&self, constraints: &MediaTrackConstraints) -> Vec<MediaTrackSettings>;
+
+    /// Starts it. Its frames' timestamps are the time since `epoch`.
+    fn open(
+        &self,
+        settings: MediaTrackSettings,
+        constraints: MediaTrackConstraints,
+        epoch: Instant,
+    ) -> Result<MediaStreamTrack, OpenError>;
+}
+
+/// A device that does not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It is not there (any more).
+    #[error("there is no such device: {0}")]
+    NotFound(String),
+    /// The system does not let us.
+    #[error("the system does not allow it: {0}")]
+    NotAllowed(String),
+    /// It is there, but does not work, or somebody else has it.
+    #[error("the device cannot be read: {0}")]
+    NotReadable(String),
+}
+
+/// The real devices of a kind, the system's default first.
+pub(crate) fn system(_kind: MediaDeviceKind) -> Vec<Arc<dyn InputDevice>> {
+    Vec::new()
+}

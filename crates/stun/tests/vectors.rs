@@ -2,7 +2,7 @@
 
 use aws_lc_rs::{digest, hmac};
 use stun::{
-    AttributeType, Class, Integrity, IntegrityError, IntegrityKey, Message, Method,
+    AttributeType, Class, Integrity, IntegrityError, IntegrityKey, Message, Method, ParseError,
     PasswordAlgorithm, TransactionId, Writer, userhash,
 };
 

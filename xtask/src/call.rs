@@ -1,13 +1,13 @@
 //! `demo`: the call page with a native peer on the other side, for a person or for a verdict.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::environment::{cargo, find, root, target};
+use crate::environment::{cargo, root, target};
 use crate::run::{Failure, Outcome, Step, announce, gather, open_log, report, show_end, task};
 use crate::setup;
 
@@ -45,33 +45,11 @@ pub(crate) fn demo(arguments: &[String]) -> Outcome {
     }
     setup::ensure()?;
     build()?;
-    let mut peer = Command::new(rtc());
-    peer.arg("demo")
+    // From here on the screen is the native peer's; Ctrl-C ends it and this together.
+    let status = Command::new(rtc())
+        .args(["demo", "--open"])
         .args(arguments)
-        .stdin(Stdio::inherit())
-        .stdout(Stdio::piped());
-    let mut peer = peer.spawn()?;
-    let Some(output) = peer.stdout.take() else {
-        return Err(Failure::new("the native peer has no output"));
-    };
-    // The first line is the address of the page; the rest is the peer's own screen.
-    let mut output = BufReader::new(output);
-    let mut url = String::new();
-    output.read_line(&mut url)?;
-    let url = url.trim();
-    println!("the call page is {url}");
-    open_browser(url);
-    let mut screen = std::io::stdout();
-    let mut part = [0; 4096];
-    loop {
-        let count = output.read(&mut part)?;
-        if count == 0 {
-            break;
-        }
-        screen.write_all(&part[..count])?;
-        screen.flush()?;
-    }
-    let status = peer.wait()?;
+        .status()?;
     if status.success() {
         Ok(())
     } else {
@@ -132,25 +110,6 @@ fn build() -> Outcome {
 
 fn rtc() -> PathBuf {
     target().join("debug/rtc")
-}
-
-fn open_browser(url: &str) {
-    let desktop = ["DISPLAY", "WAYLAND_DISPLAY"];
-    let has_desktop = cfg!(target_os = "macos")
-        || desktop
-            .iter()
-            .any(|variable| std::env::var_os(variable).is_some());
-    let opener = ["xdg-open", "open"]
-        .into_iter()
-        .find(|name| find(name).is_some());
-    if let (true, Some(opener)) = (has_desktop, opener) {
-        // The person sees whether it opened, and has the address.
-        let _ = Command::new(opener)
-            .arg(url)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-    }
 }
 
 /// A process that does not outlive its check.

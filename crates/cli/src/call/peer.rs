@@ -1,0 +1,201 @@
+//! One connection to one peer: offers, answers and candidates, our media, and an echo for its messages.
+
+use std::sync::Arc;
+
+use media::{MediaKind, MediaStream, MediaStreamTrack};
+use peerconnection::{
+    Configuration, DataChannel, Event, Events, IceCandidateInit, Message, PeerConnection,
+    SessionDescription, SignalingState, StatsReport,
+};
+use serde_json::{Value, json};
+use tracing::{debug, info, warn};
+
+use super::meters::Meters;
+use crate::{Failure, devices};
+
+/// Our side of one call.
+///
+/// Both sides may offer at the same time. Then the polite one takes its offer back, and the other one ignores
+/// what it hears (WebRTC §10.7).
+pub(crate) struct Peer {
+    connection: PeerConnection,
+    events: Events,
+    media: MediaStream,
+    polite: bool,
+    ignoring_offer: bool,
+    meters: Arc<Meters>,
+    speaker: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        media: MediaStream,
+        polite: bool,
+        meters: Arc<Meters>,
+        speaker: bool,
+    ) -> Result<Self, Failure> {
+        let connection = PeerConnection::new(Configuration::default())?;
+        let events = connection.events();
+        Ok(Self {
+            connection,
+            events,
+            media,
+            polite,
+            ignoring_offer: false,
+            meters,
+            speaker,
+        })
+    }
+
+    pub(crate) async fn next_event(&mut self) -> Option<Event> {
+        self.events.next().await
+    }
+
+    /// Prepares our media and a data channel; `NegotiationNeeded` then makes the offer.
+    pub(crate) fn offer(&mut self) -> Result<(), Failure> {
+        self.add_media()?;
+        let channel = self
+            .connection
+            .create_data_channel("native", Default::default())?;
+        tokio::spawn(echo(channel, Arc::clone(&self.meters)));
+        Ok(())
+    }
+
+    /// Takes what the peer sent; returns what is to be sent back.
+    pub(crate) async fn receive(&mut self, message: Value) -> Result<Option<Value>, Failure> {
+        match message.get("type").and_then(Value::as_str) {
+            Some("offer" | "answer") => {
+                let description: SessionDescription = serde_json::from_value(message)?;
+                self.describe(description).await
+            }
+            Some("candidate") => {
+                let candidate = message.get("candidate").cloned().unwrap_or_default();
+                let candidate: IceCandidateInit = serde_json::from_value(candidate)?;
+                let added = self.connection.add_ice_candidate(Some(&candidate)).await;
+                // Candidates of an offer that was ignored have nowhere to go.
+                if !self.ignoring_offer {
+                    added?;
+                }
+                Ok(None)
+            }
+            other => Err(format!("messages of type {other:?} are unknown").into()),
+        }
+    }
+
+    async fn describe(
+        &mut self,
+        description: SessionDescription,
+    ) -> Result<Option<Value>, Failure> {
+        let offered = description.sdp_type == peerconnection::SdpType::Offer;
+        let collision = offered && self.connection.signaling_state() != SignalingState::Stable;
+        self.ignoring_offer = collision && !self.polite;
+        if self.ignoring_offer {
+            debug!("both offered; ours stands");
+            return Ok(None);
+        }
+        self.connection.set_remote_description(&description).await?;
+        if !offered {
+            return Ok(None);
+        }
+        // Only now, so that our tracks take the places which the offer made for them.
+        self.add_media()?;
+        self.set_local().await.map(Some)
+    }
+
+    /// Acts on an event; returns what is to be sent to the peer.
+    pub(crate) async fn handle(&mut self, event: Event) -> Result<Option<Value>, Failure> {
+        match event {
+            Event::NegotiationNeeded
+                if self.connection.signaling_state() == SignalingState::Stable =>
+            {
+                return self.set_local().await.map(Some);
+            }
+            Event::IceCandidate(Some(candidate)) => {
+                return Ok(Some(
+                    json!({"type": "candidate", "candidate": candidate.to_init()}),
+                ));
+            }
+            Event::DataChannel(channel) => {
+                info!(label = channel.label(), "data channel");
+                tokio::spawn(echo(channel, Arc::clone(&self.meters)));
+            }
+            Event::Track(event) => self.receive_track(&event.track),
+            Event::DtlsError(error) => warn!(%error, "DTLS"),
+            other => debug!(?other, "event"),
+        }
+        Ok(None)
+    }
+
+    pub(crate) async fn statistics(&self) -> StatsReport {
+        self.connection.stats().await
+    }
+
+    pub(crate) fn close(&self) {
+        self.connection.close();
+    }
+
+    async fn set_local(&self) -> Result<Value, Failure> {
+        self.connection.set_local_description(None).await?;
+        let description = self.connection.local_description();
+        let description = description.ok_or("there is no local description")?;
+        Ok(serde_json::to_value(description)?)
+    }
+
+    fn add_media(&self) -> Result<(), Failure> {
+        let sending: Vec<String> = self
+            .connection
+            .senders()
+            .iter()
+            .filter_map(|sender| Some(sender.track()?.id().to_owned()))
+            .collect();
+        for track in self.media.tracks() {
+            if !sending.iter().any(|id| id == track.id()) {
+                self.connection.add_track(&track, &[&self.media])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_track(&self, track: &MediaStreamTrack) {
+        info!(kind = track.kind().as_str(), "track");
+        let meters = Arc::clone(&self.meters);
+        match track.kind() {
+            MediaKind::Video => {
+                if let Some(mut frames) = track.subscribe_video() {
+                    tokio::spawn(async move {
+                        while let Some(frame) = frames.recv().await {
+                            meters.video(&frame);
+                        }
+                    });
+                }
+            }
+            MediaKind::Audio => {
+                if let Some(mut frames) = track.subscribe_audio() {
+                    tokio::spawn(async move {
+                        while let Some(frame) = frames.recv().await {
+                            meters.audio(&frame);
+                        }
+                    });
+                }
+                if self.speaker {
+                    devices::play(track);
+                }
+            }
+        }
+    }
+}
+
+/// Sends back every message, as what it came.
+async fn echo(channel: DataChannel, meters: Arc<Meters>) {
+    while let Some(message) = channel.recv().await {
+        meters.message(message.as_bytes().len());
+        let sent = match message {
+            Message::Text(text) => channel.send_text(text).await,
+            Message::Binary(bytes) => channel.send(bytes).await,
+        };
+        if let Err(error) = sent {
+            debug!(%error, "the echo ends");
+            return;
+        }
+    }
+}

@@ -10,7 +10,6 @@ pub const DEFAULT_PORT: u16 = 5000;
 
 /// What this side announces and how it behaves. `Config::default()` suits WebRTC.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Config {
     /// This side's SCTP port, `a=sctp-port` in SDP.
     pub local_port: u16,
@@ -35,8 +34,11 @@ pub struct Config {
     pub delayed_ack: Duration,
     /// Idle time between heartbeats, besides the RTO (RFC 9260 §8.3); `None` switches them off.
     pub heartbeat_interval: Option<Duration>,
-    /// Retransmissions of INIT and COOKIE ECHO before giving up (RFC 9260 §16: 8).
+    /// Retransmissions of INIT and COOKIE ECHO before giving up. RFC 9260 §16 has 8 with intervals that double up to
+    /// a minute; here it is more of them, closer together, about as long in all.
     pub max_init_retransmits: u32,
+    /// The longest interval between two INIT or COOKIE ECHO chunks.
+    pub max_init_interval: Duration,
     /// Timeouts in a row before the association is given up (RFC 9260 §16: 10).
     pub max_retransmits: u32,
     /// How long a state cookie is good for (RFC 9260 §16: 60 s).
@@ -71,7 +73,8 @@ impl Default for Config {
             rto: RtoConfig::default(),
             delayed_ack: Duration::from_millis(200),
             heartbeat_interval: Some(Duration::from_secs(30)),
-            max_init_retransmits: 8,
+            max_init_retransmits: 14,
+            max_init_interval: Duration::from_secs(5),
             max_retransmits: 10,
             cookie_lifetime: Duration::from_secs(60),
             congestion: CongestionControl::Cubic,

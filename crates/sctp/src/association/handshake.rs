@@ -83,7 +83,6 @@ impl Association {
         let extensions = self.offered().both(announced);
         self.peer = Some(Peer {
             tag,
-            initial_tsn: tsn,
             extensions,
             outbound: self.config.outbound_streams.min(init.inbound),
             inbound: self.config.inbound_streams.min(init.outbound),

@@ -72,7 +72,6 @@ impl State {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     tag: u32,
-    initial_tsn: Tsn,
     /// What both sides can do.
     extensions: Extensions,
     /// Streams we may use, and the peer may.
@@ -291,14 +290,7 @@ impl Association {
     /// Queues a reliable, ordered message of the layer above itself, whatever the send buffer holds.
     pub(crate) fn send_control(&mut self, stream: u16, ppid: u32, payload: Bytes) {
         let slot = self.sender.streams.slot(stream);
-        self.sender.enqueue(
-            Time::ZERO,
-            slot,
-            ppid,
-            false,
-            Reliability::Reliable,
-            payload,
-        );
+        self.sender.enqueue_control(slot, ppid, payload);
     }
 
     /// Takes the next message, in the order they completed, and opens the receive window by it.

@@ -52,7 +52,7 @@ impl Association {
             self.end(CloseReason::HandshakeTimeout);
             return;
         }
-        self.handshake_rto = (self.handshake_rto * 2).min(self.config.rto.max);
+        self.handshake_rto = (self.handshake_rto * 2).min(self.config.max_init_interval);
         self.t1 = now.plus(self.handshake_rto);
         self.handshake_due = true;
         if matches!(self.state, State::CookieEchoed { .. }) {

@@ -49,7 +49,7 @@ pub struct DataChannels {
     by_stream: NumberMap<u16, u32>,
     next_id: u32,
     /// Where the search for a free stream id goes on.
-    next_stream: u16,
+    next_stream: u32,
     events: VecDeque<Event>,
     early: Vec<Bytes>,
     unseen: usize,
@@ -363,11 +363,11 @@ impl DataChannels {
             DtlsRole::Client => 0,
             DtlsRole::Server => 1,
         };
-        let limit = self.stream_limit().min(MAX_STREAM_ID + 1);
+        let limit = u32::from(self.stream_limit());
         let slots = (limit + 1 - parity) / 2;
         for n in 0..slots {
             let slot = (self.next_stream + n) % slots;
-            let id = slot * 2 + parity;
+            let id = u16::try_from(slot * 2 + parity).ok()?;
             if !self.by_stream.contains_key(&id) {
                 self.next_stream = (slot + 1) % slots;
                 return Some(id);

@@ -76,7 +76,8 @@ impl Reassembly {
     }
 
     /// The number of runs.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.runs.len()
     }
 

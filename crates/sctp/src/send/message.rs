@@ -16,6 +16,8 @@ pub(crate) struct Outgoing {
     /// Slot of its stream, see [`super::streams::Streams`].
     pub(crate) stream: u32,
     pub(crate) unordered: bool,
+    /// Of the layer above itself: not counted as buffered.
+    pub(crate) control: bool,
     /// When partial reliability gives it up.
     pub(crate) expires: Time,
     /// How often a chunk of it may be retransmitted; `u32::MAX` for ever.
@@ -36,6 +38,29 @@ pub(crate) struct Outgoing {
     /// No further chunk will be made.
     pub(crate) complete: bool,
     pub(crate) abandoned: bool,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            payload: Bytes::new(),
+            ppid: 0,
+            stream: 0,
+            unordered: false,
+            control: false,
+            expires: Time::NEVER,
+            max_retransmits: u32::MAX,
+            order: 0,
+            number: 0,
+            offset: 0,
+            fragments: 0,
+            first: Tsn(0),
+            last: Tsn(0),
+            in_window: 0,
+            complete: false,
+            abandoned: false,
+        }
+    }
 }
 
 /// Messages by key; a freed place is used again.
@@ -73,10 +98,5 @@ impl Slab {
     pub(crate) fn remove(&mut self, key: MessageKey) {
         self.entries[key as usize].payload = Bytes::new();
         self.free.push(key);
-    }
-
-    /// Messages held.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
     }
 }

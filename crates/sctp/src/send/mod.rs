@@ -130,10 +130,6 @@ impl Sender {
         self.window.set_header(header_size(interleaved));
     }
 
-    pub(crate) fn interleaved(&self) -> bool {
-        self.interleaved
-    }
-
     /// Queues a message; the caller checked sizes.
     pub(crate) fn enqueue(
         &mut self,
@@ -149,25 +145,39 @@ impl Sender {
             Reliability::MaxRetransmits(n) => (Time::NEVER, u32::from(n)),
             Reliability::MaxPacketLifeTime(d) => (now.plus(d), u32::MAX),
         };
-        let size = payload.len();
-        self.order += 1;
-        let key = self.messages.insert(Outgoing {
+        self.push(Outgoing {
             payload,
             ppid,
             stream,
             unordered,
+            control: false,
             expires,
             max_retransmits,
-            order: self.order,
-            number: 0,
-            offset: 0,
-            fragments: 0,
-            first: Tsn(0),
-            last: Tsn(0),
-            in_window: 0,
-            complete: false,
-            abandoned: false,
+            ..Outgoing::default()
         });
+    }
+
+    /// Queues a reliable, ordered message that is not counted as buffered.
+    pub(crate) fn enqueue_control(&mut self, stream: Slot, ppid: u32, payload: Bytes) {
+        self.push(Outgoing {
+            payload,
+            ppid,
+            stream,
+            control: true,
+            ..Outgoing::default()
+        });
+    }
+
+    fn push(&mut self, mut message: Outgoing) {
+        let size = if message.control {
+            0
+        } else {
+            message.payload.len()
+        };
+        let stream = message.stream;
+        self.order += 1;
+        message.order = self.order;
+        let key = self.messages.insert(message);
         self.streams.push(stream, key, size, &self.messages);
     }
 
@@ -222,7 +232,7 @@ impl Sender {
         self.after_idle(now);
         let probing = std::mem::take(&mut self.recovery.probe_due);
         let mut last_flags = None;
-        self.write_lost(now, buf, end, &mut last_flags);
+        self.write_lost(now, buf, start, &mut last_flags);
         // Chunks of a packet leave together: the window is asked before the first (RFC 9260 §6.1 B).
         let allowed = self.window.lost_count() == 0
             && (probing
@@ -268,10 +278,11 @@ impl Sender {
         &mut self,
         now: Time,
         buf: &mut Vec<u8>,
-        end: usize,
+        start: usize,
         last_flags: &mut Option<usize>,
     ) {
-        let empty = buf.len();
+        let end = start + self.packet_size;
+        let before = buf.len();
         while let Some(tsn) = self.window.next_lost() {
             let chunk = *self.window.get(tsn);
             let message = self.messages.get(chunk.message);
@@ -280,9 +291,8 @@ impl Sender {
                 continue;
             }
             let size = header_size(self.interleaved) + padded(usize::from(chunk.length));
-            // Padding of the last chunk needs no room in the packet, but keeps lengths multiples of four.
-            let fits = buf.len() + size <= end || buf.len() == empty;
-            let permitted = buf.len() > empty
+            let fits = buf.len() + size <= end || buf.len() == start + HEADER_SIZE;
+            let permitted = buf.len() > before
                 || self.recovery.retransmit_now
                 || self.window.in_flight() == 0
                 || self.window.flight() < self.congestion.window();
@@ -388,7 +398,12 @@ impl Sender {
         self.counters.payload_sent += length as u64;
         self.counters.messages_sent += u64::from(last);
         let before = self.streams.get(slot).buffered;
-        self.streams.served(slot, length, last, &self.messages);
+        let counted = if self.messages.get(key).control {
+            0
+        } else {
+            length
+        };
+        self.streams.served(slot, counted, last, &self.messages);
         self.note_buffered(slot, before);
         true
     }

@@ -249,7 +249,7 @@ impl Sender {
         }
     }
 
-    /// RFC 8985 §7.2: two round trips, and the peer's delay where it may wait for a second packet.
+    /// RFC 8985 §7.2: what a round trip may take at most, and the peer's delay where it may wait for a second packet.
     fn arm_probe(&mut self, now: Time) {
         self.recovery.probe_timer = Time::NEVER;
         let Some(smoothed) = self.round_trip.smoothed() else {
@@ -263,7 +263,7 @@ impl Sender {
         {
             return;
         }
-        let mut wait = 2 * smoothed;
+        let mut wait = self.round_trip.probe_wait(smoothed);
         if self.window.in_flight() == 1 {
             wait += self.delayed_ack;
         }

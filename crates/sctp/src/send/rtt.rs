@@ -59,6 +59,12 @@ impl RoundTrip {
         self.rto
     }
 
+    /// How long an acknowledgement may take before the tail is probed. RFC 8985 §7.2 has two round trips; where the
+    /// round trip hardly varies, RFC 9002 §6.2.1 shows that less will do.
+    pub(crate) fn probe_wait(&self, smoothed: Duration) -> Duration {
+        (smoothed + (self.variation * 4).max(smoothed / 4)).min(smoothed * 2)
+    }
+
     pub(crate) fn smoothed(&self) -> Option<Duration> {
         self.smoothed
     }

@@ -156,10 +156,6 @@ impl Window {
         &mut self.ring[index]
     }
 
-    pub(crate) fn contains(&self, tsn: Tsn) -> bool {
-        tsn.since(self.base) < self.len()
-    }
-
     /// Chunks acknowledged by gap blocks.
     pub(crate) fn acked_count(&self) -> u32 {
         self.acked_count

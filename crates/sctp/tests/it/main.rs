@@ -1,0 +1,7 @@
+//! Associations and data channels over a simulated network.
+
+mod channels;
+mod closing;
+mod common;
+mod handshake;
+mod transfer;

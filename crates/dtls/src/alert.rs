@@ -12,6 +12,7 @@ use crate::config::{Role, Version};
 use crate::error::AlertDescription;
 use crate::kdf::{Hash, expand_label, prf_tls12};
 use crate::provider::{Notebook, encrypt_sequence_number};
+use crate::record::{Header, records};
 
 /// The content type of an alert (RFC 5246 §6.2.1).
 const ALERT: u8 = 21;
@@ -27,28 +28,17 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// Reads the headers of a datagram's records.
-    pub(crate) fn note(&mut self, mut datagram: &[u8]) {
-        while let Some(&first) = datagram.first() {
-            let len = if first & 0xe0 == 0x20 {
-                // RFC 9147 §4: 0 0 1 C S L E E. dimpl writes neither connection identifiers nor short sequence numbers.
-                self.next[usize::from(first & 3)] += 1;
-                match datagram.get(3..5) {
-                    Some(&[high, low]) => 5 + usize::from(u16::from_be_bytes([high, low])),
-                    _ => return,
+    pub(crate) fn note(&mut self, datagram: &[u8]) {
+        for (header, _) in records(datagram) {
+            match header {
+                // dimpl sends each record number once, in order.
+                Header::Unified { epoch } => self.next[usize::from(epoch)] += 1,
+                Header::Plain { epoch, number } => {
+                    if let Some(next) = self.next.get_mut(usize::from(epoch)) {
+                        *next = (*next).max(number + 1);
+                    }
                 }
-            } else {
-                let Some(header) = datagram.first_chunk::<13>() else {
-                    return;
-                };
-                let epoch = usize::from(u16::from_be_bytes([header[3], header[4]]));
-                let mut number = [0; 8];
-                number[2..].copy_from_slice(&header[5..11]);
-                if let Some(next) = self.next.get_mut(epoch) {
-                    *next = (*next).max(u64::from_be_bytes(number) + 1);
-                }
-                13 + usize::from(u16::from_be_bytes([header[11], header[12]]))
-            };
-            datagram = datagram.get(len..).unwrap_or_default();
+            }
         }
     }
 

@@ -102,7 +102,10 @@ pub struct Config {
     /// The first retransmission timer, doubled at each retry. ICE has measured the path by then, and RFC 9147 §5.8.2
     /// allows less than a second where the application knows more.
     pub initial_timeout: Duration,
-    /// How often one flight is sent again before giving up.
+    /// Where doubling ends: a flight is sent again at least this often (RFC 6347 §4.2.4.1 has a maximum of a minute or
+    /// more; below ICE the path is known to work).
+    pub max_timeout: Duration,
+    /// How often dimpl doubles its timer before giving up.
     pub max_retransmissions: usize,
     /// The longest handshake.
     pub handshake_timeout: Duration,
@@ -133,6 +136,7 @@ impl Default for Config {
             key_log: None,
             cookie: false,
             initial_timeout: Duration::from_millis(100),
+            max_timeout: Duration::from_secs(1),
             max_retransmissions: 10,
             handshake_timeout: Duration::from_secs(60),
             receive_buffer: 1 << 20,

@@ -45,6 +45,7 @@ mod fingerprint;
 mod kdf;
 mod keylog;
 mod provider;
+mod record;
 mod srtp_profile;
 
 pub use certificate::{Certificate, CertificateError, CertificateParams, KeyAlgorithm};

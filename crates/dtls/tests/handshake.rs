@@ -171,7 +171,7 @@ fn the_retransmission_timer_shows_and_doubles() {
         let mut intervals = Vec::new();
         let mut last = pair.now();
         pair.settle();
-        for _ in 0..5 {
+        for _ in 0..7 {
             let due = pair.a.dtls.poll_timeout().unwrap();
             intervals.push(due - last);
             last = due;
@@ -181,11 +181,15 @@ fn the_retransmission_timer_shows_and_doubles() {
             pair.settle();
             assert!(pair.a.sent_datagrams > before, "{version:?}");
         }
-        // Doubled, with a quarter of jitter either way.
+        // Doubled, with a quarter of jitter either way, and a second at most.
         for (turn, interval) in intervals.into_iter().enumerate() {
             let nominal = Duration::from_millis(100 << turn);
             assert!(
-                interval >= nominal * 3 / 4 && interval <= nominal * 5 / 4,
+                interval <= (nominal * 5 / 4).min(Duration::from_secs(1)),
+                "{version:?}: {interval:?}"
+            );
+            assert!(
+                interval >= nominal * 3 / 4 || interval == Duration::from_secs(1),
                 "{version:?}: {interval:?}"
             );
         }
@@ -360,17 +364,22 @@ fn closing_tells_the_peer_and_ends_both_sides() {
 }
 
 #[test]
-fn profiles_that_were_not_wanted_are_refused() {
+fn a_profile_that_is_not_configured_fails_the_connection() {
+    // dimpl offers its three profiles in its own order, and takes the client's first: see the README.
     for version in VERSIONS {
-        let none = Config {
-            srtp_profiles: Vec::new(),
+        let without = Config {
+            srtp_profiles: vec![SrtpProfile::Aes128CmHmacSha1_80],
             ..config(only(version), 1)
         };
-        let mut pair = pair(2, LinkConfig::default(), none, config(only(version), 0));
-        let _ = pair.run_until(Duration::from_secs(3), |a, b| {
+        let mut pair = pair(2, LinkConfig::default(), without, config(only(version), 0));
+        pair.run_until(Duration::from_secs(3), |a, b| {
             a.failure().is_some() && b.failure().is_some()
-        });
-        println!("{version:?} {:?} {:?}", pair.a.events, pair.b.events);
+        })
+        .unwrap();
+        assert_eq!(pair.a.failure(), Some(Error::NoSrtpProfile));
+        assert_eq!(
+            pair.b.failure(),
+            Some(Error::PeerAlert(AlertDescription::HANDSHAKE_FAILURE))
+        );
     }
-    assert_eq!(SrtpProfile::from_id(7), Some(SrtpProfile::AeadAes128Gcm));
 }

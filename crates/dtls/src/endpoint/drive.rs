@@ -9,10 +9,14 @@ use crate::error::{AlertDescription, Error};
 use crate::fingerprint;
 use crate::srtp_profile::SrtpKeys;
 
+use super::repeat::Repeat;
 use super::{CipherSuite, Endpoint, Event, State, engine, failure};
 
 /// dimpl names an instant in the far future when it waits for nothing.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// When to ask again if dimpl names an instant that has passed.
+const SHORT: Duration = Duration::from_millis(10);
 
 impl Endpoint {
     /// Tells the engine the time.
@@ -26,9 +30,11 @@ impl Endpoint {
         if self.is_over() {
             return;
         }
+        self.open_batch();
         let engine = &mut self.engine;
         let result = self.notebook.during(|| call(engine));
         self.drain(None);
+        self.close_batch();
         match result {
             Ok(()) => {}
             Err(error) if failure::is_ignorable(&error) => {
@@ -48,12 +54,18 @@ impl Endpoint {
                     let len = packet.len();
                     match first.take() {
                         Some(buf) => buf.extend_from_slice(packet),
-                        None => self.outgoing.push_back(packet.to_vec()),
+                        None => {
+                            let datagram = packet.to_vec();
+                            self.note_batch(&datagram);
+                            self.outgoing.push_back(datagram);
+                        }
                     }
                     self.note_sent(len);
                 }
                 Output::BufferTooSmall { needed } => self.scratch.resize(needed, 0),
                 Output::Timeout(at) => {
+                    // dimpl 1.3 may name an instant that has passed, again and again.
+                    let at = if at <= self.now { self.now + SHORT } else { at };
                     self.timeout = (at < self.now + FAR).then_some(at);
                     break;
                 }
@@ -68,6 +80,10 @@ impl Endpoint {
                         .and_then(|profile| SrtpKeys::split(profile, &material, client));
                 }
                 Output::ApplicationData(data) => {
+                    if !self.handshake.heard {
+                        self.handshake.heard = true;
+                        self.repeat = Repeat::default();
+                    }
                     if self.incoming.len() + data.len() > self.config.receive_buffer {
                         self.counters.buffer_full += 1;
                     } else {

@@ -15,11 +15,15 @@ use crate::error::{Error, ExportError, NewError, SealError};
 use crate::fingerprint::Fingerprint;
 use crate::kdf::{self, Hash};
 use crate::provider::Notebook;
+use crate::record::records;
 use crate::srtp_profile::SrtpKeys;
+
+use repeat::Repeat;
 
 mod drive;
 mod engine;
 mod failure;
+mod repeat;
 mod secrets;
 
 /// A cipher suite, by its IANA number.
@@ -125,6 +129,7 @@ pub struct Endpoint {
     /// Datagrams to be sent.
     outgoing: VecDeque<Vec<u8>>,
     sent: Sent,
+    repeat: Repeat,
     /// Decrypted records, one after the other, and their lengths.
     incoming: BytesMut,
     incoming_lengths: VecDeque<usize>,
@@ -144,6 +149,8 @@ struct Handshake {
     verified: bool,
     /// Both Finished messages were right.
     done: bool,
+    /// The peer has sent application data, so it is done as well.
+    heard: bool,
     srtp: Option<SrtpKeys>,
 }
 
@@ -190,6 +197,7 @@ impl Endpoint {
             events: VecDeque::new(),
             outgoing: VecDeque::new(),
             sent: Sent::default(),
+            repeat: Repeat::default(),
             incoming: BytesMut::new(),
             incoming_lengths: VecDeque::new(),
             scratch: vec![0; 2048],
@@ -228,19 +236,33 @@ impl Endpoint {
         }
         // dimpl reads the time from the last timeout it handled.
         self.tick(now);
-        self.drive(|engine| engine.handle_packet(datagram));
+        // dimpl drops a whole datagram if its first message is an old one, also new messages that follow: a flight
+        // that was sent again in other portions would never get through. So it gets one record at a time.
+        let mut any = false;
+        for (_, record) in records(datagram) {
+            let sent = self.outgoing.len();
+            self.drive(|engine| engine.handle_packet(record));
+            if self.role == Role::Server && self.outgoing.len() == sent {
+                self.repeat_final(record);
+            }
+            any = true;
+        }
+        if !any {
+            self.counters.malformed += 1;
+        }
     }
 
     /// Acts on the time that has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.timeout.is_some_and(|timeout| timeout <= now) {
+        if self.poll_timeout().is_some_and(|timeout| timeout <= now) {
             self.tick(now);
+            self.repeat_if_due();
         }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timeout
+        self.repeat_at().or(self.timeout)
     }
 
     /// Appends one datagram to be sent and returns its length.

@@ -1,5 +1,5 @@
 //! Two endpoints on a simulated network.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};

@@ -39,8 +39,9 @@ pub struct Config {
     pub max_init_retransmits: u32,
     /// The longest interval between two INIT or COOKIE ECHO chunks.
     pub max_init_interval: Duration,
-    /// Timeouts in a row before the association is given up (RFC 9260 §16: 10).
-    pub max_retransmits: u32,
+    /// Timeouts in a row before the association is given up. RFC 9260 §16 has 10; under WebRTC it is ICE that notices a
+    /// dead path, and that may restore it, so by default the association waits for it.
+    pub max_retransmits: Option<u32>,
     /// How long a state cookie is good for (RFC 9260 §16: 60 s).
     pub cookie_lifetime: Duration,
     /// Which congestion controller runs.
@@ -75,7 +76,7 @@ impl Default for Config {
             heartbeat_interval: Some(Duration::from_secs(30)),
             max_init_retransmits: 14,
             max_init_interval: Duration::from_secs(5),
-            max_retransmits: 10,
+            max_retransmits: None,
             cookie_lifetime: Duration::from_secs(60),
             congestion: CongestionControl::Cubic,
             pacing: true,
@@ -91,7 +92,8 @@ impl Default for Config {
 /// Bounds of the retransmission timeout (RFC 9260 §6.3.1).
 ///
 /// The RFC recommends 1 s for the first two; data channels want a lost handshake packet back sooner, and a
-/// minimum a little over the 200 ms that common peers delay acknowledgements is what they all use.
+/// minimum a little over the 200 ms that common peers delay acknowledgements is what they all use. A maximum of 5 s
+/// instead of 60 s finds a path that came back soon.
 #[derive(Debug, Clone, Copy)]
 pub struct RtoConfig {
     /// Before the first measurement.
@@ -107,7 +109,7 @@ impl Default for RtoConfig {
         Self {
             initial: Duration::from_millis(500),
             min: Duration::from_millis(300),
-            max: Duration::from_secs(60),
+            max: Duration::from_secs(5),
         }
     }
 }

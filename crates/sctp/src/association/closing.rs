@@ -1,6 +1,6 @@
 //! Ending: graceful shutdown (RFC 9260 §9.2) and abort (§9.1).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Association, Control, Event, State};
 use crate::CloseReason;
@@ -9,6 +9,9 @@ use crate::time::Time;
 use crate::wire::param::Params;
 use crate::wire::{FLAG_T, begin_chunk, cause, end_chunk, kind, read_u32};
 
+/// T5-shutdown-guard: how long the peer may take to answer SHUTDOWN (§9.2 recommends 5 times RTO.Max).
+const SHUTDOWN_GUARD: Duration = Duration::from_secs(120);
+
 impl Association {
     /// Ends once everything queued was acknowledged.
     pub fn shutdown(&mut self, now: Instant) {
@@ -16,7 +19,6 @@ impl Association {
         match self.state {
             State::Established => {
                 self.state = State::ShutdownPending;
-                self.t5 = now.plus(5 * self.config.rto.max);
                 self.continue_shutdown(now);
             }
             State::Closed | State::CookieWait => self.end(CloseReason::Shutdown),
@@ -94,6 +96,9 @@ impl Association {
         self.shutdown_due = true;
         self.heartbeat_timer = Time::NEVER;
         self.errors = 0;
+        if !self.t5.is_set() {
+            self.t5 = now.plus(SHUTDOWN_GUARD);
+        }
         self.t2 = now.plus(self.sender.round_trip.rto());
     }
 

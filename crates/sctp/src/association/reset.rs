@@ -189,10 +189,7 @@ impl Association {
             self.reset.request_due = true;
             self.sender.round_trip.back_off();
             self.reset.timer = now.plus(self.sender.round_trip.rto());
-            self.errors += 1;
-            if self.errors > self.config.max_retransmits {
-                self.end(crate::CloseReason::PeerUnreachable);
-            }
+            self.count_error();
         }
     }
 

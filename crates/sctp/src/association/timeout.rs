@@ -69,9 +69,13 @@ impl Association {
     }
 
     /// One more timeout without a sign of the peer (§8.1).
-    fn count_error(&mut self) {
+    pub(super) fn count_error(&mut self) {
         self.errors += 1;
-        if self.errors > self.config.max_retransmits {
+        if self
+            .config
+            .max_retransmits
+            .is_some_and(|most| self.errors > most)
+        {
             self.end(CloseReason::PeerUnreachable);
         }
     }

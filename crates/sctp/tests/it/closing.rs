@@ -64,7 +64,11 @@ fn abort_reaches_the_peer_with_its_cause() {
 #[test]
 fn a_peer_that_vanishes_is_noticed_with_and_without_data() {
     for data in [false, true] {
-        let mut pair = associated(6, link(40, 0.0), Config::default());
+        let config = Config {
+            max_retransmits: Some(10),
+            ..Config::default()
+        };
+        let mut pair = associated(6, link(40, 0.0), config);
         if data {
             pair.a.send(0, Reliability::Reliable, "anyone?");
         }

@@ -289,6 +289,9 @@ impl Endpoint {
     }
 
     /// Replaces the plaintext `buf[start..]` by the record that carries it, a datagram of its own.
+    ///
+    /// What [`poll_transmit`](Self::poll_transmit) still has should be sent first: a server is connected when its Finished
+    /// is ready, and a record that overtakes it may be dropped by the client.
     pub fn seal(&mut self, now: Instant, buf: &mut Vec<u8>, start: usize) -> Result<(), SealError> {
         match self.state {
             State::New | State::Connecting => return Err(SealError::NotConnected),

@@ -1,0 +1,299 @@
+//! The only place that knows sockets, the clock and tokio: runs a [`Session`] on real UDP.
+//!
+//! One task a connection reads the sockets and keeps the time. Commands of handles lock the session, act, and send what
+//! results at once from the calling task: a message does not wait for another task to be scheduled.
+
+#![allow(clippy::disallowed_methods, reason = "the driver is where the clock and the system's randomness come in")]
+
+mod interfaces;
+mod resolve;
+mod socket;
+mod task;
+
+use crate::configuration::Configuration;
+use crate::error::Error;
+use crate::session::{ChannelId, ChannelState, Event, Parts, Session, Transmit};
+use socket::Socket;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+use tokio::sync::Notify;
+
+/// Which sockets a connection opens, and how.
+#[derive(Debug, Clone)]
+pub struct NetworkOptions {
+    /// Open sockets on loopback addresses beside the others. Without any other address they are used anyway.
+    pub include_loopback: bool,
+    /// Open sockets on these addresses alone, instead of all interfaces'.
+    pub addresses: Option<Vec<IpAddr>>,
+    /// Take UDP ports of this range; any free port when `None`.
+    pub port_range: Option<RangeInclusive<u16>>,
+    /// Bytes of send and receive buffer to ask the kernel for; 0 keeps its default.
+    pub socket_buffer: usize,
+}
+
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        NetworkOptions { include_loopback: false, addresses: None, port_range: None, socket_buffer: 4 << 20 }
+    }
+}
+
+/// A session on real sockets.
+pub(crate) struct Connection {
+    inner: Mutex<Inner>,
+    /// Wakes the task: events to hand out, an earlier deadline, sockets to watch.
+    wake: Notify,
+    abandoned: Mutex<Vec<ChannelId>>,
+    options: NetworkOptions,
+}
+
+pub(crate) struct Inner {
+    pub(crate) session: Session,
+    sockets: Vec<Arc<Socket>>,
+    out: Vec<u8>,
+    /// What the kernel had no room for.
+    blocked: Option<(Transmit, Arc<Socket>, Vec<u8>)>,
+    /// The deadline that the task waits for.
+    armed: Option<Instant>,
+    hub: Box<dyn Hub>,
+    /// Channels whose senders wait for room, with how little must be buffered for them to go on.
+    waiting: Vec<(ChannelId, usize, Arc<Notify>)>,
+}
+
+/// Who takes the events of a session.
+pub(crate) trait Hub: Send {
+    /// An event of the session; the session is there for questions.
+    fn event(&mut self, session: &mut Session, event: Event);
+    /// A received frame.
+    fn frame(&mut self, session: &mut Session, id: crate::session::TransceiverId, frame: crate::session::IncomingFrame);
+    /// The session is over.
+    fn closed(&mut self);
+}
+
+impl Connection {
+    /// Starts a session on the current tokio runtime.
+    pub(crate) fn start(
+        configuration: Configuration,
+        parts: Parts,
+        options: NetworkOptions,
+        hub: impl FnOnce(&Arc<Connection>) -> Box<dyn Hub>,
+    ) -> Result<Arc<Self>, Error> {
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| Error::InvalidState("a connection needs a tokio runtime around it".into()))?;
+        let session = Session::new(configuration, parts)?;
+        let connection = Arc::new(Connection {
+            inner: Mutex::new(Inner {
+                session,
+                sockets: Vec::new(),
+                out: Vec::with_capacity(1 << 16),
+                blocked: None,
+                armed: None,
+                hub: Box::new(NoHub),
+                waiting: Vec::new(),
+            }),
+            wake: Notify::new(),
+            abandoned: Mutex::new(Vec::new()),
+            options,
+        });
+        let hub = hub(&connection);
+        connection.lock().hub = hub;
+        runtime.spawn(task::run(Arc::downgrade(&connection)));
+        Ok(connection)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the session.
+    pub(crate) fn query<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+        look(&self.lock().session)
+    }
+
+    /// Runs a command on the session and sends what it leads to.
+    pub(crate) fn command<T>(&self, act: impl FnOnce(&mut Session, Instant) -> T) -> T {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let outcome = act(&mut inner.session, now);
+        inner.flush(now);
+        let due = inner.session.poll_timeout();
+        let earlier = due.is_some_and(|due| inner.armed.is_none_or(|armed| due < armed));
+        let wake = earlier || inner.session.has_events() || inner.blocked.is_some();
+        drop(inner);
+        if wake {
+            self.wake.notify_one();
+        }
+        outcome
+    }
+
+    /// Closes a channel that nobody holds any more; from a destructor, so without waiting for the session.
+    pub(crate) fn abandon(&self, id: ChannelId) {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.wake.notify_one();
+    }
+
+    fn close_abandoned(&self, inner: &mut Inner, now: Instant) {
+        for id in std::mem::take(&mut *self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)) {
+            inner.session.close_channel(now, id);
+        }
+    }
+
+    /// Wakes `waiter` once a channel has no more than `bytes` buffered, or is no longer open.
+    pub(crate) fn wait_for_room(&self, id: ChannelId, bytes: usize, waiter: &Arc<Notify>) {
+        let mut inner = self.lock();
+        inner.waiting.push((id, bytes, Arc::clone(waiter)));
+        inner.wake_senders();
+    }
+
+    /// Opens sockets and resolves servers, once a local description asks for candidates.
+    pub(crate) fn gather(self: &Arc<Self>) {
+        if !self.query(Session::wants_sockets) {
+            return;
+        }
+        let addresses = match &self.options.addresses {
+            Some(addresses) => addresses.clone(),
+            None => interfaces::addresses(self.options.include_loopback),
+        };
+        let mut sockets = Vec::new();
+        for address in addresses {
+            match Socket::bind(SocketAddr::new(address, 0), &self.options) {
+                Ok(socket) => sockets.push(Arc::new(socket)),
+                Err(error) => tracing::debug!(%address, %error, "no socket on this address"),
+            }
+        }
+        let servers = resolve::servers(self.query(|session| session.ice_servers().to_vec()));
+        self.lock().sockets.clone_from(&sockets);
+        self.command(|session, now| {
+            for socket in &sockets {
+                session.add_local_socket(now, ice::LocalSocket::udp(socket.local()));
+            }
+            for server in servers.ready {
+                session.add_server(now, server);
+            }
+            if servers.named.is_empty() {
+                session.local_sockets_complete(now);
+            }
+        });
+        self.wake.notify_one();
+        if !servers.named.is_empty() {
+            tokio::spawn(resolve::named_servers(Arc::downgrade(self), servers.named));
+        }
+    }
+
+    /// Looks a `.local` name up.
+    pub(crate) fn resolve(self: &Arc<Self>, name: String) {
+        tokio::spawn(resolve::local_name(Arc::downgrade(self), name));
+    }
+
+    /// Says goodbye and ends the session.
+    pub(crate) fn close(&self) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if inner.session.is_closed() {
+            return;
+        }
+        inner.session.close(now);
+        inner.flush(now);
+        inner.session.finish_close(now);
+        inner.hub.closed();
+        drop(inner);
+        self.wake.notify_one();
+    }
+}
+
+impl Inner {
+    /// Sends until nothing is due or the kernel has no more room.
+    fn flush(&mut self, now: Instant) {
+        if let Some((transmit, socket, contents)) = self.blocked.take() {
+            match socket.try_send(&transmit, &contents) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked = Some((transmit, socket, contents));
+                    return;
+                }
+                _ => {}
+            }
+        }
+        loop {
+            self.out.clear();
+            let segments = self.sockets.first().map_or(1, |socket| socket.max_segments());
+            let Some(transmit) = self.session.poll_transmit(now, &mut self.out, segments) else { return };
+            let Some(socket) = self.sockets.iter().find(|socket| socket.local() == transmit.local) else {
+                tracing::debug!(local = %transmit.local, "no socket with this address");
+                continue;
+            };
+            match socket.try_send(&transmit, &self.out) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = Arc::clone(socket);
+                    self.blocked = Some((transmit, socket, std::mem::replace(&mut self.out, Vec::with_capacity(1 << 16))));
+                    return;
+                }
+                // A lost datagram is what the protocols above repair.
+                Err(error) => tracing::debug!(%error, remote = %transmit.remote, "not sent"),
+            }
+        }
+    }
+
+    /// Wakes the senders that have room now.
+    fn wake_senders(&mut self) {
+        let session = &self.session;
+        self.waiting.retain(|(id, bytes, waiter)| {
+            let waits = session.channel_state(*id) == ChannelState::Open && session.buffered_amount(*id) > *bytes;
+            if !waits {
+                waiter.notify_waiters();
+            }
+            waits
+        });
+    }
+
+    fn dispatch(&mut self) {
+        if !self.waiting.is_empty() {
+            self.wake_senders();
+        }
+        loop {
+            let mut idle = true;
+            while let Some(event) = self.session.poll_event() {
+                self.hub.event(&mut self.session, event);
+                idle = false;
+            }
+            while let Some((id, frame)) = self.session.poll_frame() {
+                self.hub.frame(&mut self.session, id, frame);
+                idle = false;
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+}
+
+struct NoHub;
+
+impl Hub for NoHub {
+    fn event(&mut self, _: &mut Session, _: Event) {}
+    fn frame(&mut self, _: &mut Session, _: crate::session::TransceiverId, _: crate::session::IncomingFrame) {}
+    fn closed(&mut self) {}
+}
+
+/// Parts with the system's clock and randomness.
+pub(crate) fn system_parts(certificate: Option<Arc<dtls::Certificate>>) -> Result<Parts, Error> {
+    let mut rng: rand::rngs::StdRng = rand::make_rng();
+    let wall_clock = SystemTime::now();
+    let certificate = match certificate {
+        Some(certificate) => certificate,
+        None => {
+            let made = dtls::Certificate::generate(&dtls::CertificateParams::default(), wall_clock, &mut rng);
+            Arc::new(made.map_err(|error| Error::Operation(error.to_string()))?)
+        }
+    };
+    Ok(Parts::new(certificate, rng, Instant::now(), wall_clock))
+}
+
+impl Drop for Connection {
+    /// The peer is told when the last handle goes.
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,86 @@
+//! The task of one connection.
+
+use super::socket::{Batch, Socket};
+use super::{Connection, Inner};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// Reads and handles at most this often before other tasks of the runtime get a turn.
+const MOST_ROUNDS: usize = 64;
+
+/// Runs until the connection is closed, or nobody holds it any more.
+pub(super) async fn run(connection: Weak<Connection>) {
+    let mut batch = Batch::new();
+    let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
+    loop {
+        let Some(strong) = connection.upgrade() else { return };
+        let sockets = {
+            let mut inner = strong.lock();
+            let now = Instant::now();
+            strong.close_abandoned(&mut inner, now);
+            if inner.session.poll_timeout().is_some_and(|due| due <= now) {
+                inner.session.handle_timeout(now);
+            }
+            inner.flush(now);
+            inner.dispatch();
+            // An event's consumer may have asked for more.
+            inner.flush(now);
+            if inner.session.is_closed() {
+                inner.sockets.clear();
+                return;
+            }
+            inner.armed = inner.session.poll_timeout();
+            if let Some(due) = inner.armed {
+                timer.as_mut().reset(due.into());
+            }
+            inner.sockets.clone()
+        };
+        let armed = strong.lock().armed.is_some();
+        let mut woken = pin!(strong.wake.notified());
+        poll_fn(|cx| {
+            let waiting = wait(cx, &strong, &sockets, &mut batch);
+            let notified = woken.as_mut().poll(cx).is_ready();
+            let due = armed && timer.as_mut().poll(cx).is_ready();
+            if waiting.is_ready() || notified || due { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// Reads every socket; ready when something came, or when blocked sends may go on.
+fn wait(cx: &mut Context<'_>, connection: &Connection, sockets: &[Arc<Socket>], batch: &mut Batch) -> Poll<()> {
+    let mut busy = false;
+    for socket in sockets {
+        for _ in 0..MOST_ROUNDS {
+            match socket.poll_recv(cx, batch) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(reads)) => {
+                    busy = true;
+                    receive(&mut connection.lock(), socket, batch, reads);
+                }
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, local = %socket.local(), "not read");
+                    break;
+                }
+            }
+        }
+    }
+    let blocked = connection.lock().blocked.as_ref().map(|(_, socket, _)| Arc::clone(socket));
+    let writable = blocked.is_some_and(|socket| socket.poll_writable(cx).is_ready());
+    if busy || writable { Poll::Ready(()) } else { Poll::Pending }
+}
+
+fn receive(inner: &mut Inner, socket: &Socket, batch: &Batch, reads: usize) {
+    let now = Instant::now();
+    for (remote, datagram) in batch.datagrams(reads) {
+        let path = ice::Path { protocol: ice::Protocol::Udp, local: socket.local(), remote };
+        inner.session.handle_datagram(now, path, datagram);
+    }
+    // Acknowledgements and replies leave before the next batch is read.
+    inner.flush(now);
+    inner.dispatch();
+}
+

@@ -1,0 +1,64 @@
+//! What a connection tells its application.
+
+use crate::data_channel::DataChannel;
+use crate::description::{IceCandidate, IceCandidateError};
+use crate::error::RtcError;
+use crate::rtp_transceiver::{RtpReceiver, RtpTransceiver};
+use crate::states::{IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState};
+use media::{MediaStream, MediaStreamTrack};
+use tokio::sync::mpsc;
+
+/// An event of [`PeerConnection`](crate::PeerConnection), by the names of the W3C text.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// `negotiationneeded`: an offer should be made.
+    NegotiationNeeded,
+    /// `signalingstatechange`.
+    SignalingStateChange(SignalingState),
+    /// `iceconnectionstatechange`.
+    IceConnectionStateChange(IceConnectionState),
+    /// `icegatheringstatechange`.
+    IceGatheringStateChange(IceGatheringState),
+    /// `connectionstatechange`.
+    ConnectionStateChange(PeerConnectionState),
+    /// `icecandidate`: send it to the peer; `None` when there will be no more.
+    IceCandidate(Option<IceCandidate>),
+    /// `icecandidateerror`.
+    IceCandidateError(IceCandidateError),
+    /// `error` of the DTLS transport.
+    DtlsError(RtcError),
+    /// `datachannel`: the peer opened a channel.
+    DataChannel(DataChannel),
+    /// `track`: the peer sends a track.
+    Track(TrackEvent),
+}
+
+/// `RTCTrackEvent` (W3C WebRTC §5.7).
+#[derive(Debug, Clone)]
+pub struct TrackEvent {
+    /// What receives it.
+    pub receiver: RtpReceiver,
+    /// The track; muted until the first packet.
+    pub track: MediaStreamTrack,
+    /// The streams the peer put it in.
+    pub streams: Vec<MediaStream>,
+    /// Its transceiver.
+    pub transceiver: RtpTransceiver,
+}
+
+/// The events of one connection.
+#[derive(Debug)]
+pub struct Events(pub(crate) mpsc::UnboundedReceiver<Event>);
+
+impl Events {
+    /// The next event; `None` once the connection is closed.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+
+    /// An event that has happened already, if there is one.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.0.try_recv().ok()
+    }
+}

@@ -1,0 +1,377 @@
+//! `RTCPeerConnection` (W3C WebRTC §4.4).
+
+use crate::configuration::Configuration;
+use crate::data_channel::{DataChannel, DataChannelInit};
+use crate::description::{IceCandidateInit, SessionDescription};
+use crate::driver::{Connection, NetworkOptions, system_parts};
+use crate::error::Error;
+use crate::events::Events;
+use crate::registry::{Dispatcher, Registry};
+use crate::rtp_parameters::RtpEncodingParameters;
+use crate::rtp_transceiver::{RtpReceiver, RtpSender, RtpTransceiver};
+use crate::session::{OfferOptions, Session};
+use crate::states::{IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState, TransceiverDirection};
+use crate::stats::StatsReport;
+use media::{MediaKind, MediaStream, MediaStreamTrack};
+use std::fmt;
+use std::sync::Arc;
+
+/// `RTCPeerConnection`: a connection to one peer.
+///
+/// Clones are handles to the same connection. It is closed when the last handle to it, or to one of its data
+/// channels, is dropped. It needs a tokio runtime around it when it is made.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), peerconnection::Error> {
+/// use peerconnection::{Configuration, Event, PeerConnection};
+///
+/// let pc = PeerConnection::new(Configuration::default())?;
+/// let mut events = pc.events();
+/// let channel = pc.create_data_channel("chat", Default::default())?;
+/// pc.set_local_description(None).await?;
+/// // Send pc.local_description() to the peer, and what it answers to pc.set_remote_description(..).
+/// while let Some(event) = events.next().await {
+///     if let Event::IceCandidate(Some(candidate)) = event {
+///         println!("for the peer: {:?}", candidate.to_init());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PeerConnection {
+    connection: Arc<Connection>,
+    registry: Arc<Registry>,
+}
+
+/// Settings that browsers keep to themselves; see [`PeerConnection::builder`].
+#[derive(Debug, Default)]
+pub struct Builder {
+    configuration: Configuration,
+    certificate: Option<Arc<dtls::Certificate>>,
+    network: NetworkOptions,
+    dtls: Option<dtls::Config>,
+    sctp: Option<sctp::Config>,
+}
+
+impl Builder {
+    /// The certificate to use instead of a fresh one.
+    #[must_use]
+    pub fn certificate(mut self, certificate: Arc<dtls::Certificate>) -> Self {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    /// Which sockets to open.
+    #[must_use]
+    pub fn network(mut self, network: NetworkOptions) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// DTLS versions, SRTP profiles and the key log.
+    #[must_use]
+    pub fn dtls(mut self, dtls: dtls::Config) -> Self {
+        self.dtls = Some(dtls);
+        self
+    }
+
+    /// Settings of the data-channel association.
+    #[must_use]
+    pub fn sctp(mut self, sctp: sctp::Config) -> Self {
+        self.sctp = Some(sctp);
+        self
+    }
+
+    /// Makes the connection.
+    ///
+    /// # Errors
+    /// As [`PeerConnection::new`].
+    pub fn build(self) -> Result<PeerConnection, Error> {
+        let mut parts = system_parts(self.certificate)?;
+        if let Some(dtls) = self.dtls {
+            parts.dtls = dtls;
+        }
+        if let Some(sctp) = self.sctp {
+            parts.sctp = sctp;
+        }
+        let mut made = None;
+        let connection = Connection::start(self.configuration, parts, self.network, |connection| {
+            let registry = Arc::new(Registry::new(connection));
+            made = Some(Arc::clone(&registry));
+            Box::new(Dispatcher(registry))
+        })?;
+        match made {
+            Some(registry) => Ok(PeerConnection { connection, registry }),
+            None => Err(Error::Operation("the connection did not start".into())),
+        }
+    }
+}
+
+impl PeerConnection {
+    /// A new connection.
+    ///
+    /// # Errors
+    /// As [`Configuration::validate`]; `InvalidStateError` outside a tokio runtime.
+    pub fn new(configuration: Configuration) -> Result<Self, Error> {
+        PeerConnection::builder(configuration).build()
+    }
+
+    /// A new connection with more settings than a browser has.
+    pub fn builder(configuration: Configuration) -> Builder {
+        Builder { configuration, ..Builder::default() }
+    }
+
+    /// What happens from now on; the first caller also gets what happened before.
+    pub fn events(&self) -> Events {
+        Events(self.registry.listen())
+    }
+
+    // Offer and answer.
+
+    /// `createOffer`.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed, or when the peer's offer waits for its answer.
+    pub async fn create_offer(&self, options: &OfferOptions) -> Result<SessionDescription, Error> {
+        self.connection.command(|session, _| session.create_offer(options))
+    }
+
+    /// `createAnswer`.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed, or when there is no offer to answer.
+    pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
+        self.connection.command(|session, _| session.create_answer())
+    }
+
+    /// `setLocalDescription`; `None` makes the offer or answer that is due. Candidates are gathered from here on.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when the state does not take it, `InvalidModificationError` when it is
+    /// not the description last created.
+    pub async fn set_local_description(&self, description: Option<SessionDescription>) -> Result<(), Error> {
+        self.connection.command(|session, now| session.set_local_description(now, description))?;
+        self.connection.gather();
+        Ok(())
+    }
+
+    /// `setRemoteDescription`. An offer that meets a local one rolls that back, as perfect negotiation needs it.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when the state does not take it, an `RTCError` with the line for SDP
+    /// that cannot be read, `InvalidAccessError` when it makes no sense here.
+    pub async fn set_remote_description(&self, description: &SessionDescription) -> Result<(), Error> {
+        self.connection.command(|session, now| session.set_remote_description(now, description))
+    }
+
+    /// `addIceCandidate`; `None` is the end of the peer's candidates.
+    ///
+    /// # Errors
+    /// As [`Session::add_ice_candidate`].
+    pub async fn add_ice_candidate(&self, candidate: Option<&IceCandidateInit>) -> Result<(), Error> {
+        self.connection.command(|session, now| session.add_ice_candidate(now, candidate))
+    }
+
+    /// `restartIce`.
+    pub fn restart_ice(&self) {
+        self.connection.command(|session, _| session.restart_ice());
+    }
+
+    /// `localDescription`.
+    pub fn local_description(&self) -> Option<SessionDescription> {
+        self.connection.query(Session::local_description)
+    }
+
+    /// `currentLocalDescription`.
+    pub fn current_local_description(&self) -> Option<SessionDescription> {
+        self.connection.query(Session::current_local_description)
+    }
+
+    /// `pendingLocalDescription`.
+    pub fn pending_local_description(&self) -> Option<SessionDescription> {
+        self.connection.query(Session::pending_local_description)
+    }
+
+    /// `remoteDescription`.
+    pub fn remote_description(&self) -> Option<SessionDescription> {
+        self.connection.query(Session::remote_description)
+    }
+
+    /// `currentRemoteDescription`.
+    pub fn current_remote_description(&self) -> Option<SessionDescription> {
+        self.connection.query(Session::current_remote_description)
+    }
+
+    /// `pendingRemoteDescription`.
+    pub fn pending_remote_description(&self) -> Option<SessionDescription> {
+        self.connection.query(Session::pending_remote_description)
+    }
+
+    // States.
+
+    /// `signalingState`.
+    pub fn signaling_state(&self) -> SignalingState {
+        self.connection.query(Session::signaling_state)
+    }
+
+    /// `iceGatheringState`.
+    pub fn ice_gathering_state(&self) -> IceGatheringState {
+        self.connection.query(Session::ice_gathering_state)
+    }
+
+    /// `iceConnectionState`.
+    pub fn ice_connection_state(&self) -> IceConnectionState {
+        self.connection.query(Session::ice_connection_state)
+    }
+
+    /// `connectionState`.
+    pub fn connection_state(&self) -> PeerConnectionState {
+        self.connection.query(Session::connection_state)
+    }
+
+    /// `canTrickleIceCandidates`.
+    pub fn can_trickle_ice_candidates(&self) -> Option<bool> {
+        self.connection.query(Session::can_trickle_ice_candidates)
+    }
+
+    /// `getConfiguration`.
+    pub fn configuration(&self) -> Configuration {
+        self.connection.query(|session| session.configuration().clone())
+    }
+
+    // Media.
+
+    /// `addTrack`: sends the track, as part of these streams.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed, `InvalidAccessError` when the track is being sent already.
+    pub fn add_track(&self, track: &MediaStreamTrack, streams: &[&MediaStream]) -> Result<RtpSender, Error> {
+        let ids = streams.iter().map(|stream| stream.id().to_owned()).collect();
+        let id = track.id().to_owned();
+        let transceiver = self.connection.command(|session, _| {
+            let id = session.add_track(track.kind(), id, ids)?;
+            self.registry.transceiver(session, id).ok_or_else(gone)
+        })?;
+        transceiver.shared().set_local_track(Some(track.clone()));
+        Ok(transceiver.sender())
+    }
+
+    /// `removeTrack`.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed.
+    pub fn remove_track(&self, sender: &RtpSender) -> Result<(), Error> {
+        let transceiver = self.connection.command(|session, _| {
+            session.remove_track(sender.id())?;
+            Ok(self.registry.transceiver(session, sender.id()))
+        })?;
+        if let Some(transceiver) = transceiver {
+            transceiver.shared().set_local_track(None);
+        }
+        Ok(())
+    }
+
+    /// `addTransceiver` of a kind, with or without a track to send.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed; `TypeError` and `RangeError` for encodings that make no
+    /// sense, or a track of the other kind.
+    pub fn add_transceiver(&self, kind: MediaKind, init: TransceiverInit) -> Result<RtpTransceiver, Error> {
+        if init.track.as_ref().is_some_and(|track| track.kind() != kind) {
+            return Err(Error::Type("the track is of the other kind".into()));
+        }
+        let streams = init.streams.iter().map(|stream| stream.id().to_owned()).collect();
+        let track = init.track.as_ref().map(|track| track.id().to_owned());
+        let transceiver = self.connection.command(|session, _| {
+            let id = session.add_transceiver(kind, track, init.direction, streams, init.send_encodings)?;
+            self.registry.transceiver(session, id).ok_or_else(gone)
+        })?;
+        transceiver.shared().set_local_track(init.track);
+        Ok(transceiver)
+    }
+
+    /// `getTransceivers`.
+    pub fn transceivers(&self) -> Vec<RtpTransceiver> {
+        self.connection.query(|session| {
+            session.transceivers().filter_map(|view| self.registry.transceiver(session, view.id())).collect()
+        })
+    }
+
+    /// `getSenders`.
+    pub fn senders(&self) -> Vec<RtpSender> {
+        self.transceivers().iter().map(RtpTransceiver::sender).collect()
+    }
+
+    /// `getReceivers`.
+    pub fn receivers(&self) -> Vec<RtpReceiver> {
+        self.transceivers().iter().map(RtpTransceiver::receiver).collect()
+    }
+
+    // Data.
+
+    /// `createDataChannel`.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed, `TypeError` for settings that exclude each other or are too
+    /// long, `OperationError` when the id is in use.
+    pub fn create_data_channel(&self, label: &str, init: DataChannelInit) -> Result<DataChannel, Error> {
+        let config = init.to_config(label)?;
+        let channel = self.connection.command(|session, _| {
+            let id = session.create_data_channel(config.clone())?;
+            let channel = DataChannel::new(Arc::clone(&self.connection), id, config);
+            self.registry.add_channel(id, &channel);
+            Ok(channel)
+        })?;
+        Ok(channel)
+    }
+
+    /// `sctp.maxMessageSize`: the largest message that the peer takes, once it is known.
+    pub fn max_message_size(&self) -> Option<u64> {
+        self.connection.query(Session::max_message_size)
+    }
+
+    /// `getStats`.
+    pub async fn stats(&self) -> StatsReport {
+        self.connection.command(|session, now| session.stats(now))
+    }
+
+    /// `close`: tells the peer and ends everything.
+    pub fn close(&self) {
+        self.connection.close();
+    }
+}
+
+fn gone() -> Error {
+    Error::Operation("the transceiver is gone".into())
+}
+
+impl fmt::Debug for PeerConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerConnection").field("connection_state", &self.connection_state()).finish_non_exhaustive()
+    }
+}
+
+/// `RTCRtpTransceiverInit` (W3C WebRTC §5.1), with the track that JavaScript passes beside it.
+#[derive(Debug, Clone)]
+pub struct TransceiverInit {
+    /// Which way media shall flow.
+    pub direction: TransceiverDirection,
+    /// The streams that the peer shall see the track in.
+    pub streams: Vec<MediaStream>,
+    /// The encodings to send; one default one when empty.
+    pub send_encodings: Vec<RtpEncodingParameters>,
+    /// What to send.
+    pub track: Option<MediaStreamTrack>,
+}
+
+impl Default for TransceiverInit {
+    fn default() -> Self {
+        TransceiverInit {
+            direction: TransceiverDirection::SendRecv,
+            streams: Vec::new(),
+            send_encodings: Vec::new(),
+            track: None,
+        }
+    }
+}

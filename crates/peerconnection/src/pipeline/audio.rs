@@ -1,0 +1,123 @@
+//! Sound: Opus and G.711.
+
+use super::{Clock, IDLE, Job};
+use crate::rtp_parameters::RtpCodecParameters;
+use crate::rtp_transceiver::{TransceiverShared, outgoing};
+use codecs::{AudioDecoder, AudioEncoder, g711, opus};
+use media::channel::RecvTimeoutError;
+use media::{AudioReceiver, Bitrate, TrackWriter};
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+/// What lost sound is made up for; a longer gap is silence.
+const MOST_CONCEALED: Duration = Duration::from_millis(120);
+
+pub(super) fn encode(mut frames: AudioReceiver, transceiver: &Weak<TransceiverShared>, stop: &AtomicBool) {
+    let mut encoder: Option<(String, Box<dyn AudioEncoder>)> = None;
+    let mut packets = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let frame = match frames.recv_timeout(IDLE) {
+            Ok(frame) => frame,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(_) => return,
+        };
+        let Some(shared) = transceiver.upgrade() else { return };
+        let id = shared.id();
+        let Some(state) = shared.command(|session, _| {
+            if !session.can_send(id) {
+                return None;
+            }
+            let view = session.transceiver(id)?;
+            let codec = view.send_codecs().iter().find(|codec| codec.codec.is_media())?.clone();
+            Some((codec, view.encodings().next().and_then(|encoding| encoding.max_bitrate)))
+        }) else {
+            return;
+        };
+        let Some((codec, limit)) = state else { continue };
+        if encoder.as_ref().is_none_or(|(name, _)| *name != codec.codec.mime_type) {
+            let Some(made) = new_encoder(&codec) else { continue };
+            encoder = Some((codec.codec.mime_type.clone(), made));
+        }
+        let Some((_, encoder)) = &mut encoder else { continue };
+        if let Some(limit) = limit {
+            encoder.set_bitrate(Bitrate::from_bps(u64::from(limit)));
+        }
+        packets.clear();
+        if let Err(error) = encoder.encode(&frame, &mut packets) {
+            tracing::debug!(%error, "sound could not be encoded");
+        }
+        for packet in &packets {
+            let frame = outgoing(packet, codec.codec.clock_rate);
+            shared.command(|session, now| session.write_frame(now, id, None, &frame));
+        }
+    }
+}
+
+fn new_encoder(codec: &RtpCodecParameters) -> Option<Box<dyn AudioEncoder>> {
+    let name = codec.codec.name();
+    if name.eq_ignore_ascii_case("opus") {
+        return match opus::Encoder::new(opus::EncoderConfig::default()) {
+            Ok(encoder) => Some(Box::new(encoder)),
+            Err(error) => {
+                tracing::error!(%error, "there is no Opus encoder");
+                None
+            }
+        };
+    }
+    g711_law(name).map(|law| Box::new(g711::Encoder::new(law)) as Box<dyn AudioEncoder>)
+}
+
+fn new_decoder(codec: &RtpCodecParameters) -> Option<Box<dyn AudioDecoder>> {
+    let name = codec.codec.name();
+    if name.eq_ignore_ascii_case("opus") {
+        return match opus::Decoder::new(48_000, 2) {
+            Ok(decoder) => Some(Box::new(decoder)),
+            Err(error) => {
+                tracing::error!(%error, "there is no Opus decoder");
+                None
+            }
+        };
+    }
+    g711_law(name).map(|law| Box::new(g711::Decoder::new(law)) as Box<dyn AudioDecoder>)
+}
+
+fn g711_law(name: &str) -> Option<g711::Law> {
+    if name.eq_ignore_ascii_case("pcmu") {
+        Some(g711::Law::Mu)
+    } else if name.eq_ignore_ascii_case("pcma") {
+        Some(g711::Law::A)
+    } else {
+        None
+    }
+}
+
+pub(super) fn decode(jobs: &Receiver<Job>, writer: &TrackWriter) {
+    let mut decoder: Option<(String, Box<dyn AudioDecoder>)> = None;
+    let mut clock = Clock::new(48_000);
+    while let Ok(job) = jobs.recv() {
+        if decoder.as_ref().is_none_or(|(name, _)| *name != job.codec.codec.mime_type) {
+            let Some(made) = new_decoder(&job.codec) else { continue };
+            decoder = Some((job.codec.codec.mime_type.clone(), made));
+            clock = Clock::new(job.codec.codec.clock_rate);
+        }
+        let Some((_, decoder)) = &mut decoder else { continue };
+        let timestamp = clock.at(job.frame.timestamp);
+        let missing = job.frame.missing_before.min(MOST_CONCEALED);
+        if !missing.is_zero() {
+            let start = timestamp.saturating_sub(missing);
+            if let Ok(sound) = decoder.recover(&job.frame.data, missing, start) {
+                let _ = writer.write(sound);
+            }
+        }
+        match decoder.decode(&job.frame.data, timestamp) {
+            Ok(sound) => {
+                if writer.write(sound).is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "sound could not be decoded"),
+        }
+    }
+}

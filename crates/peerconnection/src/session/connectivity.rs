@@ -1,0 +1,472 @@
+//! ICE for all transports of a session: which exist, what they gather, what the peer told about its side.
+
+use super::jsep::{Applied, Section, Setup};
+use super::transport::Transport;
+use super::{Event, IceTransportPolicy, SdpType, Session, jsep};
+use crate::description::{IceCandidate, IceCandidateError, IceCandidateInit, SessionDescription};
+use crate::error::Error;
+use crate::states::{DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::time::Instant;
+
+/// What the driver has opened and resolved; every transport uses all of it.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    open: Vec<ice::LocalSocket>,
+    servers: Vec<ice::Server>,
+    complete: bool,
+}
+
+impl Session {
+    // Commands and inputs of the driver.
+
+    /// Whether a local description asks for candidates and no sockets have been given yet.
+    pub fn wants_sockets(&self) -> bool {
+        !self.closed && !self.transports.is_empty() && self.sockets.open.is_empty() && !self.sockets.complete
+    }
+
+    /// A socket has been opened; candidates are gathered on it.
+    pub fn add_local_socket(&mut self, now: Instant, socket: ice::LocalSocket) {
+        for transport in &mut self.transports {
+            transport.agent.add_local_socket(now, socket.clone());
+        }
+        self.sockets.open.push(socket);
+        self.drain_agents(now);
+    }
+
+    /// A socket is gone, as when its interface went down.
+    pub fn remove_local_socket(&mut self, now: Instant, address: SocketAddr) {
+        self.sockets.open.retain(|socket| socket.addr != address);
+        for transport in &mut self.transports {
+            transport.agent.remove_local_socket(now, address);
+        }
+        self.drain_agents(now);
+    }
+
+    /// A STUN or TURN server, its name resolved.
+    pub fn add_server(&mut self, now: Instant, server: ice::Server) {
+        for transport in &mut self.transports {
+            transport.agent.add_server(now, server.clone());
+        }
+        self.sockets.servers.push(server);
+        self.drain_agents(now);
+    }
+
+    /// No further sockets and servers will come for now: gathering can complete.
+    pub fn local_sockets_complete(&mut self, now: Instant) {
+        self.sockets.complete = true;
+        for transport in &mut self.transports {
+            transport.agent.local_sockets_complete(now);
+        }
+        self.drain_agents(now);
+    }
+
+    /// `addIceCandidate`: a candidate of the peer, or with an empty text (or `None`) the end of them.
+    ///
+    /// # Errors
+    /// `TypeError` when neither `mid` nor index is given, `InvalidStateError` before there is a
+    /// remote description, `OperationError` for a section or a user fragment that it does not have,
+    /// or a candidate that cannot be read.
+    pub fn add_ice_candidate(&mut self, now: Instant, candidate: Option<&IceCandidateInit>) -> Result<(), Error> {
+        let end = IceCandidateInit::default();
+        let init = candidate.unwrap_or(&end);
+        if !init.candidate.is_empty() && init.sdp_mid.is_none() && init.sdp_m_line_index.is_none() {
+            return Err(Error::Type("a candidate needs sdp_mid or sdp_m_line_index".into()));
+        }
+        if self.is_closed() {
+            return Err(Error::InvalidState("the connection is closed".into()));
+        }
+        let Some(applied) = self.jsep.pending_remote.as_ref().or(self.jsep.current_remote.as_ref()) else {
+            return Err(Error::InvalidState("there is no remote description".into()));
+        };
+        let sections = &applied.described.sections;
+        let index = match (&init.sdp_mid, init.sdp_m_line_index) {
+            (Some(mid), _) => Some(
+                sections
+                    .iter()
+                    .position(|section| section.mid == *mid)
+                    .ok_or_else(|| Error::Operation(format!("the remote description has no section {mid:?}")))?,
+            ),
+            (None, Some(index)) if usize::from(index) < sections.len() => Some(usize::from(index)),
+            (None, Some(index)) => {
+                return Err(Error::Operation(format!("the remote description has no section number {index}")));
+            }
+            (None, None) => None,
+        };
+        if let Some(ufrag) = &init.username_fragment {
+            let known = |applied: &Applied| match index {
+                Some(index) => applied.described.sections.get(index).is_some_and(|section| section.ice_ufrag == *ufrag),
+                None => applied.described.sections.iter().any(|section| section.ice_ufrag == *ufrag),
+            };
+            if !self.jsep.pending_remote.iter().chain(&self.jsep.current_remote).any(known) {
+                return Err(Error::Operation(format!("the remote description has no user fragment {ufrag:?}")));
+            }
+        }
+        if !init.candidate.is_empty() {
+            init.candidate
+                .parse::<ice::Candidate>()
+                .map_err(|error| Error::Operation(format!("the candidate cannot be read: {error}")))?;
+        }
+        let targets = match index {
+            Some(index) => index..index + 1,
+            None => 0..sections.len(),
+        };
+        let text = init.candidate.trim_start_matches("candidate:");
+        for applied in [&mut self.jsep.pending_remote, &mut self.jsep.current_remote].into_iter().flatten() {
+            for section in applied.described.sections.iter_mut().skip(targets.start).take(targets.len()) {
+                let generation = init.username_fragment.as_ref().is_none_or(|ufrag| section.ice_ufrag == *ufrag);
+                if section.rejected || !generation {
+                    continue;
+                }
+                if text.is_empty() {
+                    section.end_of_candidates = true;
+                } else if !section.candidates.iter().any(|known| known == text) {
+                    section.candidates.push(text.to_owned());
+                }
+            }
+        }
+        self.add_described_candidates(now);
+        Ok(())
+    }
+
+    /// The address behind the name of an [`Event::Resolve`]; `None` when it could not be found.
+    pub fn resolved(&mut self, now: Instant, name: &str, address: Option<IpAddr>) {
+        for transport in &mut self.transports {
+            transport.agent.handle_resolved(now, name, address);
+        }
+        self.drain_agents(now);
+    }
+
+    // From descriptions to transports.
+
+    /// Creates, updates and removes transports as the descriptions in force say.
+    pub(super) fn match_transports(&mut self, now: Instant) {
+        let Some(local) = self.jsep.local() else { return };
+        let mut wanted: Vec<usize> = Vec::new();
+        for section in local.described.sections.iter().filter(|section| !section.rejected) {
+            if !wanted.contains(&section.transport) {
+                wanted.push(section.transport);
+            }
+        }
+        // A section that is not in the local description yet keeps its transport.
+        self.transports.retain_mut(|transport| {
+            let keep = wanted.contains(&transport.number);
+            if !keep {
+                transport.close(now);
+                transport.agent.close(now);
+            }
+            keep
+        });
+        for number in wanted {
+            if !self.transports.iter().any(|transport| transport.number == number) {
+                let transport = self.new_transport(now, number);
+                self.transports.push(transport);
+            }
+            self.match_transport(now, number);
+        }
+        let data = self.jsep.slots.iter().find(|slot| slot.kind == jsep::SectionKind::Application && !slot.rejected);
+        self.data.set_transport(data.map(|slot| slot.transport));
+        let most = self.transports.iter().map(|transport| transport.number + 1).max().unwrap_or(0);
+        self.jsep.facts.dtls_client = (0..most)
+            .map(|number| self.transports.iter().find(|transport| transport.number == number)?.is_client())
+            .collect();
+        self.drain_agents(now);
+    }
+
+    fn new_transport(&mut self, now: Instant, number: usize) -> Transport {
+        // RFC 8445 §6.1.1: the offerer controls, unless the peer is lite.
+        let offers = self.jsep.local().is_some_and(|local| local.sdp_type == SdpType::Offer);
+        let peer_lite = self.jsep.remote().is_some_and(|remote| remote.described.ice_lite);
+        let role = if offers || peer_lite { ice::Role::Controlling } else { ice::Role::Controlled };
+        let policy = match self.configuration.ice_transport_policy {
+            IceTransportPolicy::All => ice::TransportPolicy::All,
+            IceTransportPolicy::Relay => ice::TransportPolicy::Relay,
+        };
+        let mut config = ice::Config::default();
+        config.role = role;
+        config.transport_policy = policy;
+        let mut agent = ice::Agent::new(config, StdRng::from_rng(&mut self.rng));
+        if let Some(credentials) = self.jsep.local_credentials(number) {
+            set_local(&mut agent, now, &credentials);
+        }
+        for socket in &self.sockets.open {
+            agent.add_local_socket(now, socket.clone());
+        }
+        for server in &self.sockets.servers {
+            agent.add_server(now, server.clone());
+        }
+        if self.sockets.complete {
+            agent.local_sockets_complete(now);
+        }
+        Transport::new(number, agent)
+    }
+
+    /// Tells one transport what the descriptions in force say about it.
+    fn match_transport(&mut self, now: Instant, number: usize) {
+        let credentials = self.jsep.local_credentials(number);
+        let Some(transport) = self.transports.iter_mut().find(|transport| transport.number == number) else { return };
+        if let Some(credentials) = credentials
+            && transport.agent.local_parameters().ufrag != credentials.ufrag
+        {
+            set_local(&mut transport.agent, now, &credentials);
+        }
+        let (Some(local), Some(remote)) = (self.jsep.local(), self.jsep.remote()) else { return };
+        // A remote offer counts once this side has answered it.
+        if local.sdp_type == SdpType::Offer && remote.sdp_type == SdpType::Offer {
+            return;
+        }
+        let pairs = || local.described.sections.iter().zip(&remote.described.sections);
+        let mut speaking =
+            pairs().filter(|(ours, theirs)| ours.transport == number && !theirs.rejected && !theirs.ice_ufrag.is_empty());
+        let Some((ours, theirs)) = speaking.next() else { return };
+        let lite = remote.described.ice_lite;
+        let mut parameters = ice::Parameters::new(theirs.ice_ufrag.as_str(), theirs.ice_pwd.as_str());
+        parameters.lite = lite;
+        parameters.trickle = remote.described.trickle;
+        if transport.remote_ufrag != parameters.ufrag {
+            transport.remote_ufrag.clone_from(&parameters.ufrag);
+            transport.told_candidates.clear();
+            transport.told_end = false;
+            if lite {
+                transport.agent.set_role(ice::Role::Controlling);
+            }
+            if let Err(error) = transport.agent.set_remote_parameters(now, parameters) {
+                tracing::warn!(%error, "the peer's ICE credentials are of no use");
+            }
+        }
+        // RFC 8842 §5: the answerer's side decides.
+        let client = match (local.sdp_type, ours.setup, theirs.setup) {
+            (SdpType::Offer, _, Some(Setup::Active)) => false,
+            (SdpType::Offer, _, _) => true,
+            (_, Some(Setup::Passive), _) => false,
+            _ => true,
+        };
+        transport.set_dtls(client, &theirs.fingerprints);
+        transport.start_dtls(now, &self.dtls_config, &self.certificate, &mut self.rng);
+    }
+
+    /// Gives the transports those candidates of the remote description that they do not have yet.
+    pub(super) fn add_described_candidates(&mut self, now: Instant) {
+        let Some(remote) = self.jsep.remote() else { return };
+        for transport in &mut self.transports {
+            let answered = !transport.remote_ufrag.is_empty();
+            let number = transport.number;
+            let slots = self.jsep.slots.iter().zip(&remote.described.sections);
+            let sections: Vec<&Section> = slots
+                .filter(|(slot, section)| slot.transport == number && !section.rejected && answered)
+                .map(|(_, section)| section)
+                .filter(|section| section.ice_ufrag.is_empty() || section.ice_ufrag == transport.remote_ufrag)
+                .collect();
+            for text in sections.iter().flat_map(|section| &section.candidates) {
+                if transport.told_candidates.contains(text) {
+                    continue;
+                }
+                transport.told_candidates.push(text.clone());
+                let Ok(candidate) = text.parse::<ice::Candidate>() else { continue };
+                if let Err(error) = transport.agent.add_remote_candidate(now, candidate) {
+                    tracing::debug!(%error, "a candidate is of no use");
+                }
+            }
+            let ended = !sections.is_empty() && sections.iter().any(|section| section.end_of_candidates);
+            if ended && !std::mem::replace(&mut transport.told_end, true) {
+                transport.agent.end_of_remote_candidates(now);
+            }
+        }
+        self.drain_agents(now);
+    }
+
+    // From agents to events.
+
+    fn drain_agents(&mut self, now: Instant) {
+        for index in 0..self.transports.len() {
+            self.drain_agent(now, index);
+        }
+        self.update_states();
+    }
+
+    pub(super) fn drain_agent(&mut self, _now: Instant, index: usize) {
+        let transport = &mut self.transports[index];
+        let number = transport.number;
+        while let Some(event) = transport.agent.poll_event() {
+            match event {
+                ice::Event::LocalCandidate(candidate) => {
+                    let tag = self.jsep.slots.iter().position(|slot| slot.transport == number && !slot.rejected);
+                    let ufrag = transport.agent.local_parameters().ufrag.clone();
+                    transport.local_candidates.push(candidate.clone());
+                    self.events.push_back(Event::IceCandidate(Some(IceCandidate {
+                        candidate,
+                        sdp_mid: tag.map(|index| self.jsep.slots[index].mid.clone()),
+                        sdp_m_line_index: tag.and_then(|index| u16::try_from(index).ok()),
+                        username_fragment: Some(ufrag),
+                    })));
+                }
+                ice::Event::CandidateError { address, port, url, code, text } => {
+                    self.events.push_back(Event::IceCandidateError(IceCandidateError {
+                        address: Some(address.to_string()),
+                        port: Some(port),
+                        url,
+                        error_code: code,
+                        error_text: text,
+                    }));
+                }
+                ice::Event::SelectedPairChange(pair) => {
+                    tracing::info!(transport = number, local = %pair.local, remote = %pair.remote, "path selected");
+                }
+                ice::Event::ResolveName(name) => self.events.push_back(Event::Resolve { name }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells the states that have changed (W3C WebRTC §4.3, §5.6.2).
+    pub(super) fn update_states(&mut self) {
+        let gathering = self.gathering_state();
+        if gathering != self.states.gathering {
+            self.states.gathering = gathering;
+            self.events.push_back(Event::IceGatheringStateChange(gathering));
+            if gathering == IceGatheringState::Complete {
+                self.events.push_back(Event::IceCandidate(None));
+            }
+        }
+        let ice = self.combined_ice_state();
+        if ice != self.states.ice {
+            self.states.ice = ice;
+            if ice != IceConnectionState::Closed {
+                self.events.push_back(Event::IceConnectionStateChange(ice));
+            }
+        }
+        let connection = self.combined_state();
+        if connection != self.states.connection {
+            self.states.connection = connection;
+            if connection != PeerConnectionState::Closed {
+                self.events.push_back(Event::ConnectionStateChange(connection));
+            }
+        }
+    }
+
+    fn gathering_state(&self) -> IceGatheringState {
+        let mut states = self.transports.iter().map(|transport| transport.agent.gathering_state()).peekable();
+        if states.peek().is_none() {
+            return IceGatheringState::New;
+        }
+        let states: Vec<_> = states.collect();
+        if states.contains(&ice::GatheringState::Gathering) {
+            IceGatheringState::Gathering
+        } else if states.iter().all(|state| *state == ice::GatheringState::Complete) {
+            IceGatheringState::Complete
+        } else {
+            IceGatheringState::New
+        }
+    }
+
+    fn combined_ice_state(&self) -> IceConnectionState {
+        use ice::State as S;
+        if self.is_closed() {
+            return IceConnectionState::Closed;
+        }
+        let states = || self.transports.iter().map(|transport| transport.agent.state());
+        if states().any(|state| state == S::Failed) {
+            IceConnectionState::Failed
+        } else if states().any(|state| state == S::Disconnected) {
+            IceConnectionState::Disconnected
+        } else if states().all(|state| matches!(state, S::New | S::Closed)) {
+            IceConnectionState::New
+        } else if states().any(|state| matches!(state, S::New | S::Checking)) {
+            IceConnectionState::Checking
+        } else if states().all(|state| matches!(state, S::Completed | S::Closed)) {
+            IceConnectionState::Completed
+        } else {
+            IceConnectionState::Connected
+        }
+    }
+
+    fn combined_state(&self) -> PeerConnectionState {
+        use DtlsTransportState as D;
+        use ice::State as S;
+        if self.is_closed() {
+            return PeerConnectionState::Closed;
+        }
+        let ice = || self.transports.iter().map(|transport| transport.agent.state());
+        let dtls = || self.transports.iter().map(|transport| transport.state);
+        if ice().any(|state| state == S::Failed) || dtls().any(|state| state == D::Failed) {
+            PeerConnectionState::Failed
+        } else if ice().any(|state| state == S::Disconnected) {
+            PeerConnectionState::Disconnected
+        } else if ice().all(|state| matches!(state, S::New | S::Closed)) && dtls().all(|state| matches!(state, D::New | D::Closed)) {
+            PeerConnectionState::New
+        } else if ice().any(|state| matches!(state, S::New | S::Checking)) || dtls().any(|state| matches!(state, D::New | D::Connecting)) {
+            PeerConnectionState::Connecting
+        } else {
+            PeerConnectionState::Connected
+        }
+    }
+
+    /// `iceGatheringState`.
+    pub fn ice_gathering_state(&self) -> IceGatheringState {
+        self.states.gathering
+    }
+
+    /// `iceConnectionState`.
+    pub fn ice_connection_state(&self) -> IceConnectionState {
+        self.states.ice
+    }
+
+    /// `connectionState`.
+    pub fn connection_state(&self) -> PeerConnectionState {
+        self.states.connection
+    }
+
+    /// Gives a datagram to the transport it is for; which one, and where in it application data is.
+    pub(super) fn receive(&mut self, now: Instant, path: ice::Path, datagram: &[u8]) -> Option<(usize, Option<Range<usize>>)> {
+        // Several transports share the sockets; a binding request names the agent it is for (RFC 8445 §7.2.2).
+        let named = match self.transports.as_slice() {
+            [_] => Some(0),
+            _ => stun::Message::parse(datagram).ok().and_then(|message| {
+                let ufrag = message.username()?.split(':').next()?;
+                self.transports.iter().position(|transport| transport.agent.local_parameters().ufrag == ufrag)
+            }),
+        };
+        let candidates = named.map_or(0..self.transports.len(), |index| index..index + 1);
+        for index in candidates {
+            match self.transports[index].agent.handle_datagram(now, path, datagram) {
+                ice::Input::Consumed => return Some((index, None)),
+                ice::Input::Data(range) => return Some((index, Some(range))),
+                ice::Input::Dropped(reason) => tracing::trace!(?reason, remote = %path.remote, "dropped"),
+            }
+        }
+        None
+    }
+
+    /// A local description with the candidates found so far (RFC 9429 §5.2.1).
+    pub(super) fn with_local_candidates(&self, applied: &Applied) -> SessionDescription {
+        let mut applied = applied.clone();
+        let mut seen: Vec<usize> = Vec::new();
+        for section in applied.described.sections.iter_mut().filter(|section| !section.rejected) {
+            if seen.contains(&section.transport) {
+                continue;
+            }
+            seen.push(section.transport);
+            let Some(transport) = self.transports.iter().find(|transport| transport.number == section.transport) else { continue };
+            if transport.agent.local_parameters().ufrag != section.ice_ufrag {
+                continue;
+            }
+            section.candidates = transport
+                .local_candidates
+                .iter()
+                .map(|candidate| candidate.to_string().trim_start_matches("candidate:").to_owned())
+                .collect();
+            section.end_of_candidates = transport.agent.gathering_state() == ice::GatheringState::Complete;
+        }
+        jsep::to_description(&applied)
+    }
+}
+
+fn set_local(agent: &mut ice::Agent, now: Instant, credentials: &jsep::Credentials) {
+    let parameters = ice::Parameters::new(credentials.ufrag.as_str(), credentials.pwd.as_str());
+    if let Err(error) = agent.set_local_parameters(now, parameters) {
+        tracing::error!(%error, "this side's ICE credentials are of no use");
+    }
+}

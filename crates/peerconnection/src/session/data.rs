@@ -1,0 +1,229 @@
+//! Data channels over one transport (W3C WebRTC §6).
+
+use super::{ChannelConfig, ChannelId, ChannelState, Event, Message, MessageKind, Session};
+use crate::error::{Error, RtcError, RtcErrorDetail};
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use sctp::datachannel::{self, DataChannels, DtlsRole, OpenError, RemoteParameters, SendError};
+use std::time::Instant;
+
+/// The association, from the first channel on.
+pub(super) struct Data {
+    channels: DataChannels,
+    transport: Option<usize>,
+    started: bool,
+    /// What the peer takes at once; `None` before it said so.
+    pub(super) peer_max_message_size: Option<u64>,
+    pub(super) opened: u32,
+    pub(super) closed: u32,
+    /// Sorted by channel.
+    counts: Vec<(ChannelId, Counts)>,
+}
+
+/// What went over one channel.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) messages_sent: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) messages_received: u64,
+    pub(super) bytes_received: u64,
+}
+
+impl Data {
+    pub(super) fn new(config: sctp::Config, rng: StdRng) -> Self {
+        Data {
+            channels: DataChannels::new(config, rng),
+            transport: None,
+            started: false,
+            peer_max_message_size: None,
+            opened: 0,
+            closed: 0,
+            counts: Vec::new(),
+        }
+    }
+
+    /// The counts of every channel there was.
+    pub(super) fn channels(&self) -> impl Iterator<Item = (ChannelId, Counts)> {
+        self.counts.iter().copied()
+    }
+
+    fn count(&mut self, id: ChannelId) -> &mut Counts {
+        let index = match self.counts.binary_search_by_key(&id, |(known, _)| *known) {
+            Ok(index) => index,
+            Err(index) => {
+                self.counts.insert(index, (id, Counts::default()));
+                index
+            }
+        };
+        &mut self.counts[index].1
+    }
+
+    /// The number of the transport that carries the association.
+    pub(super) fn transport(&self) -> Option<usize> {
+        self.transport
+    }
+
+    pub(super) fn set_transport(&mut self, number: Option<usize>) {
+        self.transport = number;
+    }
+
+    pub(super) fn is_started(&self) -> bool {
+        self.started
+    }
+
+    pub(super) fn start(&mut self, now: Instant, client: bool, port: Option<u16>, max_message_size: Option<u64>) {
+        // RFC 8841 §6.1: 64 KiB unless the peer says more; zero is no limit.
+        let max_message_size = match max_message_size {
+            None => 65_536,
+            Some(0) => u64::MAX,
+            Some(size) => size,
+        };
+        self.started = true;
+        self.peer_max_message_size = Some(max_message_size);
+        let role = if client { DtlsRole::Client } else { DtlsRole::Server };
+        let remote =
+            RemoteParameters { port: port.unwrap_or(sctp::config::DEFAULT_PORT), max_message_size, sctp_init: None };
+        self.channels.start(now, role, remote);
+    }
+
+    pub(super) fn handle_packet(&mut self, now: Instant, packet: Bytes) {
+        if self.started {
+            self.channels.handle_packet(now, packet);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.channels.poll_timeout().is_some_and(|due| due <= now) {
+            self.channels.handle_timeout(now);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.channels.poll_timeout()
+    }
+
+    pub(super) fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        self.started && self.channels.poll_transmit(now, buf).is_some()
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        loop {
+            return Some(match self.channels.poll_event()? {
+                datachannel::Event::Connected { .. } => Event::SctpConnected,
+                datachannel::Event::ChannelIncoming(id) => Event::ChannelIncoming(id),
+                datachannel::Event::ChannelOpen(id) => {
+                    self.opened += 1;
+                    Event::ChannelOpen(id)
+                }
+                datachannel::Event::Readable(id) => Event::ChannelReadable(id),
+                datachannel::Event::BufferedAmountLow(id) => Event::ChannelBufferedAmountLow(id),
+                datachannel::Event::ChannelClosing(id) => Event::ChannelClosing(id),
+                datachannel::Event::ChannelClosed(id, error) => {
+                    self.closed += 1;
+                    let error = error.map(|error| RtcError::new(RtcErrorDetail::SctpFailure, error.to_string()));
+                    Event::ChannelClosed(id, error)
+                }
+                datachannel::Event::Closed(_) => Event::SctpClosed,
+                _ => continue,
+            });
+        }
+    }
+
+    pub(super) fn close(&mut self, now: Instant) {
+        self.channels.abort(now);
+    }
+
+    pub(super) fn abort(&mut self, now: Instant) {
+        self.channels.abort(now);
+    }
+
+    pub(super) fn stats(&self) -> sctp::Stats {
+        self.channels.stats()
+    }
+}
+
+impl Session {
+    /// `createDataChannel`. The channel opens once both sides are connected.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed, `TypeError` for a label or protocol over 65,535 bytes or a
+    /// stream id of 65,535, `OperationError` for an id in use or when no stream is left.
+    pub fn create_data_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, Error> {
+        if self.is_closed() {
+            return Err(Error::InvalidState("the connection is closed".into()));
+        }
+        let id = self.data.channels.open(config).map_err(|error| match error {
+            OpenError::TooLong | OpenError::InvalidId => Error::Type(error.to_string()),
+            OpenError::Closed => Error::InvalidState(error.to_string()),
+            _ => Error::Operation(error.to_string()),
+        })?;
+        self.data.count(id);
+        if !std::mem::replace(&mut self.jsep.wants_data, true) {
+            self.negotiation_check_due = true;
+        }
+        Ok(id)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when the channel is not open, `TypeError` for a message larger than the
+    /// peer takes, `OperationError` when the send buffer is full: wait for
+    /// [`Event::ChannelBufferedAmountLow`].
+    pub fn send(&mut self, now: Instant, id: ChannelId, kind: MessageKind, payload: Bytes) -> Result<(), Error> {
+        let length = payload.len() as u64;
+        self.data.channels.send(now, id, kind, payload).map_err(|error| match error {
+            SendError::NotOpen => Error::InvalidState(error.to_string()),
+            SendError::BufferFull => Error::Operation(error.to_string()),
+            _ => Error::Type(error.to_string()),
+        })?;
+        let counts = self.data.count(id);
+        counts.messages_sent += 1;
+        counts.bytes_sent += length;
+        Ok(())
+    }
+
+    /// The next message that came in; reading opens the receive window again.
+    pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
+        let message = self.data.channels.read(now, id)?;
+        let counts = self.data.count(id);
+        counts.messages_received += 1;
+        counts.bytes_received += message.payload.len() as u64;
+        Some(message)
+    }
+
+    /// Closes one channel.
+    pub fn close_channel(&mut self, now: Instant, id: ChannelId) {
+        self.data.channels.close(now, id);
+    }
+
+    /// How a channel was set up.
+    pub fn channel_config(&self, id: ChannelId) -> Option<&ChannelConfig> {
+        self.data.channels.config(id)
+    }
+
+    /// The SCTP stream of a channel, once it has one.
+    pub fn channel_stream_id(&self, id: ChannelId) -> Option<u16> {
+        self.data.channels.stream_id(id)
+    }
+
+    /// Where a channel is in its life.
+    pub fn channel_state(&self, id: ChannelId) -> ChannelState {
+        self.data.channels.state(id).unwrap_or(ChannelState::Closed)
+    }
+
+    /// `bufferedAmount`: bytes of payload that wait to be sent.
+    pub fn buffered_amount(&self, id: ChannelId) -> usize {
+        self.data.channels.buffered_amount(id)
+    }
+
+    /// `bufferedAmountLowThreshold`.
+    pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
+        self.data.channels.set_buffered_amount_low_threshold(id, bytes);
+    }
+
+    /// `RTCSctpTransport.maxMessageSize`: what the peer takes at once, once it is known.
+    pub fn max_message_size(&self) -> Option<u64> {
+        self.data.peer_max_message_size
+    }
+}

@@ -1,0 +1,81 @@
+//! What a session tells.
+
+use super::{ChannelId, TransceiverId};
+use crate::description::{IceCandidate, IceCandidateError};
+use crate::error::RtcError;
+use crate::states::{DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState};
+
+/// Something that happened, in the order the W3C text prescribes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// `negotiationneeded`.
+    NegotiationNeeded,
+    /// `signalingstatechange`.
+    SignalingStateChange(SignalingState),
+    /// `icegatheringstatechange`.
+    IceGatheringStateChange(IceGatheringState),
+    /// `iceconnectionstatechange`.
+    IceConnectionStateChange(IceConnectionState),
+    /// `connectionstatechange`.
+    ConnectionStateChange(PeerConnectionState),
+    /// `icecandidate`; `None` when all are found.
+    IceCandidate(Option<IceCandidate>),
+    /// `icecandidateerror`.
+    IceCandidateError(IceCandidateError),
+    /// A remote candidate with a host name wants to be resolved; see [`Session::resolved`](super::Session::resolved).
+    Resolve {
+        /// The name, as in `xyz.local`.
+        name: String,
+    },
+    /// A DTLS transport changed its state.
+    DtlsStateChange {
+        /// Which transport.
+        transport: usize,
+        /// Its new state.
+        state: DtlsTransportState,
+    },
+    /// A DTLS transport failed.
+    DtlsError {
+        /// Which transport.
+        transport: usize,
+        /// Why.
+        error: RtcError,
+    },
+    /// `track`: the peer starts to send, or moves the track to other streams.
+    Track {
+        /// Where it is received.
+        transceiver: TransceiverId,
+        /// The ids of the streams it belongs to.
+        streams: Vec<String>,
+    },
+    /// The peer stopped sending this track.
+    TrackMuted(TransceiverId),
+    /// The first packet of a track came.
+    TrackUnmuted(TransceiverId),
+    /// A transceiver is stopped for good.
+    TransceiverStopped(TransceiverId),
+    /// The receiver of what this transceiver sends needs a keyframe (RFC 4585 §6.3.1).
+    KeyframeRequested {
+        /// Whose sender.
+        transceiver: TransceiverId,
+        /// Which encoding, when there are several.
+        rid: Option<String>,
+    },
+    /// `datachannel`: the peer opened a channel.
+    ChannelIncoming(ChannelId),
+    /// A channel is open.
+    ChannelOpen(ChannelId),
+    /// A channel has something to read.
+    ChannelReadable(ChannelId),
+    /// `bufferedamountlow`.
+    ChannelBufferedAmountLow(ChannelId),
+    /// The peer closes a channel.
+    ChannelClosing(ChannelId),
+    /// A channel is closed; with the error that ended it, if one did.
+    ChannelClosed(ChannelId, Option<RtcError>),
+    /// The SCTP association is up.
+    SctpConnected,
+    /// The SCTP association is over.
+    SctpClosed,
+}

@@ -1,0 +1,527 @@
+//! Offer and answer: the state machine of RFC 9429 (JSEP) as the W3C text drives it.
+//!
+//! [`Jsep`] knows descriptions, transceivers and sections, and nothing of packets. Each operation
+//! either changes everything it should or fails and changes nothing. [`super::Session`] compares
+//! its transports and streams with the outcome afterwards.
+
+mod apply;
+mod create;
+mod model;
+mod needed;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub(crate) use model::{Described, Section, SectionKind, Setup};
+pub(crate) use text::to_description;
+
+use super::codecs::Numbers;
+use super::transceiver::{Encoding, Receiver, Sender, Transceiver, TransceiverId};
+use crate::configuration::BundlePolicy;
+use crate::description::{SdpType, SessionDescription};
+use crate::error::{Error, RtcError, RtcErrorDetail};
+use crate::rtp_parameters::RtpEncodingParameters;
+use crate::states::{SignalingState, TransceiverDirection};
+use media::MediaKind;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+
+/// What an applied description says, beside its text.
+#[derive(Debug, Clone)]
+pub(crate) struct Applied {
+    pub(crate) sdp_type: SdpType,
+    pub(crate) described: Described,
+    /// A remote description as it came.
+    pub(crate) text: Option<String>,
+}
+
+/// The credentials of one ICE generation (RFC 8839 §5.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) ufrag: String,
+    pub(crate) pwd: String,
+}
+
+/// One `m=` section over the life of the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    pub(crate) mid: String,
+    pub(crate) kind: SectionKind,
+    pub(crate) transceiver: Option<TransceiverId>,
+    /// Rejected in the last exchange: free for another use (RFC 9429 §5.2.2).
+    pub(crate) rejected: bool,
+    /// The transport it uses, by its number; sections of a BUNDLE group share one.
+    pub(crate) transport: usize,
+}
+
+/// What a description makes known to the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Notice {
+    Signaling(SignalingState),
+    /// A remote track starts, or joins streams.
+    Track(TransceiverId),
+    /// A remote track stops.
+    Mute(TransceiverId),
+    /// A transceiver is gone.
+    Stopped(TransceiverId),
+}
+
+/// What the rest of the connection contributes to local descriptions.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalFacts {
+    pub(crate) fingerprints: Vec<dtls::Fingerprint>,
+    pub(crate) sctp_port: u16,
+    pub(crate) max_message_size: u64,
+    /// The DTLS role each transport has, once it has one.
+    pub(crate) dtls_client: Vec<Option<bool>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Jsep {
+    rng: StdRng,
+    policy: BundlePolicy,
+    pub(crate) facts: LocalFacts,
+    pub(crate) state: SignalingState,
+    pub(crate) current_local: Option<Applied>,
+    pub(crate) pending_local: Option<Applied>,
+    pub(crate) current_remote: Option<Applied>,
+    pub(crate) pending_remote: Option<Applied>,
+    last_offer: Option<(String, Described)>,
+    last_answer: Option<(String, Described)>,
+    pub(crate) transceivers: Vec<Transceiver>,
+    pub(crate) slots: Vec<Slot>,
+    next_transceiver: u32,
+    next_transport: usize,
+    numbers: Numbers,
+    session_id: u64,
+    version: u64,
+    pub(crate) cname: String,
+    /// Whether a data channel was ever created here.
+    pub(crate) wants_data: bool,
+    /// ICE credentials that a restart asks to replace.
+    to_replace: Vec<Credentials>,
+    negotiation_needed: bool,
+    /// The stable state to go back to.
+    stable: Option<Stable>,
+    pub(crate) peer_trickles: Option<bool>,
+}
+
+/// What a rollback restores.
+#[derive(Debug, Clone)]
+struct Stable {
+    transceivers: Vec<Transceiver>,
+    slots: Vec<Slot>,
+}
+
+impl Jsep {
+    pub(crate) fn new(policy: BundlePolicy, facts: LocalFacts, mut rng: StdRng) -> Self {
+        // RFC 9429 §5.2.1: 62 random bits, so that the value fits a signed 64-bit integer.
+        let session_id = rng.next_u64() >> 2;
+        let cname = random_text(&mut rng, 16);
+        Jsep {
+            rng,
+            policy,
+            facts,
+            state: SignalingState::Stable,
+            current_local: None,
+            pending_local: None,
+            current_remote: None,
+            pending_remote: None,
+            last_offer: None,
+            last_answer: None,
+            transceivers: Vec::new(),
+            slots: Vec::new(),
+            next_transceiver: 0,
+            next_transport: 0,
+            numbers: Numbers::default(),
+            session_id,
+            version: 0,
+            cname,
+            wants_data: false,
+            to_replace: Vec::new(),
+            negotiation_needed: false,
+            stable: None,
+            peer_trickles: None,
+        }
+    }
+
+    /// The local description in force, the pending one first.
+    pub(crate) fn local(&self) -> Option<&Applied> {
+        self.pending_local.as_ref().or(self.current_local.as_ref())
+    }
+
+    /// The remote description in force, the pending one first.
+    pub(crate) fn remote(&self) -> Option<&Applied> {
+        self.pending_remote.as_ref().or(self.current_remote.as_ref())
+    }
+
+    pub(crate) fn transceiver(&self, id: TransceiverId) -> Option<&Transceiver> {
+        self.transceivers.iter().find(|transceiver| transceiver.id == id)
+    }
+
+    pub(crate) fn transceiver_mut(&mut self, id: TransceiverId) -> Option<&mut Transceiver> {
+        self.transceivers.iter_mut().find(|transceiver| transceiver.id == id)
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.state = SignalingState::Closed;
+        for transceiver in &mut self.transceivers {
+            transceiver.stop();
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match self.state {
+            SignalingState::Closed => Err(Error::InvalidState("the connection is closed".into())),
+            _ => Ok(()),
+        }
+    }
+
+    // Transceivers (W3C WebRTC §5.1).
+
+    /// `addTransceiver`.
+    pub(crate) fn add_transceiver(
+        &mut self,
+        kind: MediaKind,
+        track: Option<String>,
+        direction: TransceiverDirection,
+        streams: Vec<String>,
+        encodings: Vec<RtpEncodingParameters>,
+    ) -> Result<TransceiverId, Error> {
+        self.check_open()?;
+        if direction == TransceiverDirection::Stopped {
+            return Err(Error::Type("a transceiver cannot be made stopped".into()));
+        }
+        let encodings = validated_encodings(kind, encodings)?;
+        Ok(self.new_transceiver(kind, track, direction, streams, encodings))
+    }
+
+    /// `addTrack`: through a sender that was never used, or a new transceiver.
+    pub(crate) fn add_track(&mut self, kind: MediaKind, track: String, streams: Vec<String>) -> Result<TransceiverId, Error> {
+        self.check_open()?;
+        let senders = || self.transceivers.iter().filter(|transceiver| !transceiver.stopped);
+        if senders().any(|transceiver| transceiver.sender.track.as_deref() == Some(track.as_str())) {
+            return Err(Error::InvalidAccess("this track is being sent already".into()));
+        }
+        let reusable = self.transceivers.iter_mut().find(|transceiver| {
+            transceiver.sender.track.is_none() && transceiver.kind == kind && !transceiver.stopping && !transceiver.has_sent
+        });
+        if let Some(transceiver) = reusable {
+            transceiver.sender.announced_track.clone_from(&track);
+            transceiver.sender.track = Some(track);
+            transceiver.sender.streams = unique(streams);
+            transceiver.by_add_track = true;
+            transceiver.direction = match transceiver.direction {
+                TransceiverDirection::RecvOnly => TransceiverDirection::SendRecv,
+                TransceiverDirection::Inactive => TransceiverDirection::SendOnly,
+                other => other,
+            };
+            return Ok(transceiver.id);
+        }
+        let id = self.new_transceiver(kind, Some(track), TransceiverDirection::SendRecv, streams, vec![RtpEncodingParameters::default()]);
+        if let Some(transceiver) = self.transceiver_mut(id) {
+            transceiver.by_add_track = true;
+        }
+        Ok(id)
+    }
+
+    /// `removeTrack`.
+    pub(crate) fn remove_track(&mut self, id: TransceiverId) -> Result<(), Error> {
+        self.check_open()?;
+        let Some(transceiver) = self.transceiver_mut(id) else { return Ok(()) };
+        if transceiver.stopping || transceiver.sender.track.take().is_none() {
+            return Ok(());
+        }
+        transceiver.direction = match transceiver.direction {
+            TransceiverDirection::SendRecv => TransceiverDirection::RecvOnly,
+            TransceiverDirection::SendOnly => TransceiverDirection::Inactive,
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// The setter of `direction`.
+    pub(crate) fn set_direction(&mut self, id: TransceiverId, direction: TransceiverDirection) -> Result<(), Error> {
+        self.check_open()?;
+        match self.transceiver_mut(id) {
+            Some(transceiver) if !transceiver.stopping => match direction {
+                TransceiverDirection::Stopped => Err(Error::Type("stop() stops a transceiver".into())),
+                direction => {
+                    transceiver.direction = direction;
+                    Ok(())
+                }
+            },
+            _ => Err(Error::InvalidState("the transceiver is stopped".into())),
+        }
+    }
+
+    /// `RTCRtpTransceiver.stop`: stopped once the next exchange is over.
+    pub(crate) fn stop_transceiver(&mut self, id: TransceiverId) -> Result<(), Error> {
+        self.check_open()?;
+        if let Some(transceiver) = self.transceiver_mut(id) {
+            transceiver.stopping = true;
+            transceiver.direction = TransceiverDirection::Inactive;
+        }
+        Ok(())
+    }
+
+    fn new_transceiver(
+        &mut self,
+        kind: MediaKind,
+        track: Option<String>,
+        direction: TransceiverDirection,
+        streams: Vec<String>,
+        encodings: Vec<RtpEncodingParameters>,
+    ) -> TransceiverId {
+        let id = TransceiverId(self.next_transceiver);
+        self.next_transceiver += 1;
+        let encodings = encodings.into_iter().map(|parameters| self.new_encoding(parameters)).collect();
+        let transceiver = Transceiver {
+            id,
+            kind,
+            mid: None,
+            section: None,
+            direction,
+            current_direction: None,
+            fired_direction: None,
+            stopping: false,
+            stopped: false,
+            by_add_track: false,
+            by_remote_offer: false,
+            has_sent: false,
+            preferences: Vec::new(),
+            sender: Sender {
+                announced_track: track.clone().unwrap_or_else(|| random_uuid(&mut self.rng)),
+                track,
+                streams: unique(streams),
+                encodings,
+                codecs: Vec::new(),
+                extensions: Vec::new(),
+            },
+            receiver: Receiver {
+                track: random_uuid(&mut self.rng),
+                streams: Vec::new(),
+                codecs: Vec::new(),
+                extensions: Vec::new(),
+            },
+        };
+        self.transceivers.push(transceiver);
+        id
+    }
+
+    fn new_encoding(&mut self, parameters: RtpEncodingParameters) -> Encoding {
+        Encoding { parameters, ssrc: self.new_ssrc(), rtx: self.new_ssrc() }
+    }
+
+    /// An SSRC that no other stream of this connection has (RFC 3550 §8.1).
+    fn new_ssrc(&mut self) -> u32 {
+        loop {
+            let ssrc = self.rng.random_range(1..u32::MAX);
+            let taken = |encoding: &Encoding| encoding.ssrc == ssrc || encoding.rtx == ssrc;
+            if !self.transceivers.iter().flat_map(|transceiver| &transceiver.sender.encodings).any(taken) {
+                return ssrc;
+            }
+        }
+    }
+
+    // Descriptions.
+
+    /// `createOffer` (W3C WebRTC §4.4.2, RFC 9429 §5.2).
+    pub(crate) fn create_offer(&mut self, restart_ice: bool) -> Result<SessionDescription, Error> {
+        self.check_open()?;
+        if !matches!(self.state, SignalingState::Stable | SignalingState::HaveLocalOffer) {
+            return Err(Error::InvalidState(format!("no offer can be made in {}", self.state)));
+        }
+        if restart_ice {
+            self.restart_ice();
+        }
+        let described = self.build_offer();
+        let sdp = text::write(&described);
+        self.last_offer = Some((sdp.clone(), described));
+        Ok(SessionDescription::offer(sdp))
+    }
+
+    /// `createAnswer` (RFC 9429 §5.3).
+    pub(crate) fn create_answer(&mut self) -> Result<SessionDescription, Error> {
+        self.check_open()?;
+        let offer = match (self.state, &self.pending_remote) {
+            (SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer, Some(offer)) => offer.described.clone(),
+            _ => return Err(Error::InvalidState(format!("there is no offer to answer in {}", self.state))),
+        };
+        let described = self.build_answer(&offer);
+        let sdp = text::write(&described);
+        self.last_answer = Some((sdp.clone(), described));
+        Ok(SessionDescription::answer(sdp))
+    }
+
+    /// `restartIce` (W3C WebRTC §4.4.2): the next offer carries new credentials.
+    pub(crate) fn restart_ice(&mut self) {
+        let mut credentials = Vec::new();
+        for applied in self.current_local.iter().chain(&self.pending_local) {
+            for section in applied.described.sections.iter().filter(|section| !section.rejected) {
+                let found = Credentials { ufrag: section.ice_ufrag.clone(), pwd: section.ice_pwd.clone() };
+                if !credentials.contains(&found) {
+                    credentials.push(found);
+                }
+            }
+        }
+        self.to_replace = credentials;
+    }
+
+    /// `setLocalDescription`; `None` is the implicit form, which makes the description it needs.
+    pub(crate) fn set_local(&mut self, description: Option<SessionDescription>) -> Result<Vec<Notice>, Error> {
+        self.check_open()?;
+        let description = match description {
+            Some(description) => description,
+            None => match self.state {
+                SignalingState::Stable | SignalingState::HaveLocalOffer | SignalingState::HaveRemotePranswer => {
+                    SessionDescription::offer("")
+                }
+                _ => SessionDescription::answer(""),
+            },
+        };
+        if description.sdp_type == SdpType::Rollback {
+            return self.rollback();
+        }
+        self.check_transition(description.sdp_type, false)?;
+        let offer = description.sdp_type == SdpType::Offer;
+        if description.sdp.is_empty() && (if offer { &self.last_offer } else { &self.last_answer }).is_none() {
+            if offer { self.create_offer(false)? } else { self.create_answer()? };
+        }
+        let (sdp, described) = match if offer { &self.last_offer } else { &self.last_answer } {
+            Some((sdp, described)) => (sdp.clone(), described.clone()),
+            None => return Err(Error::InvalidModification("this description was not created here".into())),
+        };
+        if !description.sdp.is_empty() && description.sdp != sdp {
+            return Err(Error::InvalidModification(format!("the {} is not the last one created", description.sdp_type)));
+        }
+        Ok(self.apply_local(Applied { sdp_type: description.sdp_type, described, text: None }))
+    }
+
+    /// `setRemoteDescription`. An offer that meets a local offer rolls that back first.
+    pub(crate) fn set_remote(&mut self, description: &SessionDescription) -> Result<Vec<Notice>, Error> {
+        self.check_open()?;
+        if description.sdp_type == SdpType::Rollback {
+            return self.rollback();
+        }
+        let glare = description.sdp_type == SdpType::Offer && self.state == SignalingState::HaveLocalOffer;
+        if !glare {
+            self.check_transition(description.sdp_type, true)?;
+        }
+        let described = text::read(&description.sdp)?;
+        let mut notices = if glare {
+            self.check_remote(description.sdp_type, &described, true)?;
+            self.rollback()?
+        } else {
+            self.check_remote(description.sdp_type, &described, false)?;
+            Vec::new()
+        };
+        let text = Some(description.sdp.clone());
+        notices.extend(self.apply_remote(Applied { sdp_type: description.sdp_type, described, text }));
+        // The state changes once for the application, although it went by way of stable.
+        if glare && let Some(first) = notices.iter().position(|notice| matches!(notice, Notice::Signaling(_))) {
+            notices.remove(first);
+        }
+        Ok(notices)
+    }
+
+    /// RFC 9429 §3.2: which descriptions a state takes.
+    fn check_transition(&self, sdp_type: SdpType, remote: bool) -> Result<(), Error> {
+        use SignalingState as S;
+        let allowed = match (sdp_type, remote) {
+            (SdpType::Offer, false) => matches!(self.state, S::Stable | S::HaveLocalOffer),
+            (SdpType::Offer, true) => matches!(self.state, S::Stable | S::HaveRemoteOffer),
+            (SdpType::Answer | SdpType::Pranswer, false) => matches!(self.state, S::HaveRemoteOffer | S::HaveLocalPranswer),
+            (SdpType::Answer | SdpType::Pranswer, true) => matches!(self.state, S::HaveLocalOffer | S::HaveRemotePranswer),
+            (SdpType::Rollback, _) => matches!(self.state, S::HaveLocalOffer | S::HaveRemoteOffer),
+        };
+        if allowed {
+            return Ok(());
+        }
+        let side = if remote { "remote" } else { "local" };
+        Err(Error::InvalidState(format!("a {side} {sdp_type} cannot be set in {}", self.state)))
+    }
+}
+
+/// The checks of `addTransceiver` on its encodings (W3C WebRTC §5.1).
+fn validated_encodings(kind: MediaKind, mut encodings: Vec<RtpEncodingParameters>) -> Result<Vec<RtpEncodingParameters>, Error> {
+    if encodings.is_empty() {
+        encodings.push(RtpEncodingParameters::default());
+    }
+    let rids: Vec<&String> = encodings.iter().filter_map(|encoding| encoding.rid.as_ref()).collect();
+    // RFC 8851 §10: rid-id is alphanumeric with - and _ (the bound is the header extension's, RFC 8852 §3).
+    let well_formed = |rid: &String| {
+        (1..=16).contains(&rid.len()) && rid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if let Some(rid) = rids.iter().find(|rid| !well_formed(rid)) {
+        return Err(Error::Type(format!("{rid:?} is no restriction identifier")));
+    }
+    if !rids.is_empty() && rids.len() != encodings.len() {
+        return Err(Error::Type("some encodings have a rid and some have none".into()));
+    }
+    if rids.iter().enumerate().any(|(index, rid)| rids[..index].contains(rid)) || (rids.is_empty() && encodings.len() > 1) {
+        return Err(Error::Type("several encodings need a rid each, and different ones".into()));
+    }
+    for encoding in &mut encodings {
+        if kind == MediaKind::Audio {
+            encoding.scale_resolution_down_by = None;
+            encoding.max_framerate = None;
+        }
+        if encoding.scale_resolution_down_by.is_some_and(|factor| factor.is_nan() || factor < 1.0) {
+            return Err(Error::Range("scale_resolution_down_by is below 1.0".into()));
+        }
+        if encoding.max_framerate.is_some_and(|rate| rate.is_nan() || rate <= 0.0) {
+            return Err(Error::Range("max_framerate is not above 0.0".into()));
+        }
+    }
+    if kind == MediaKind::Video {
+        let given = encodings.iter().any(|encoding| encoding.scale_resolution_down_by.is_some());
+        let count = encodings.len();
+        for (index, encoding) in encodings.iter_mut().enumerate() {
+            let default = if given { 1.0 } else { f64::from(1_u32 << (count - index - 1).min(30)) };
+            encoding.scale_resolution_down_by.get_or_insert(default);
+        }
+    }
+    if let [lone] = encodings.as_mut_slice() {
+        lone.rid = None;
+    }
+    Ok(encodings)
+}
+
+fn unique(ids: Vec<String>) -> Vec<String> {
+    let mut unique: Vec<String> = Vec::with_capacity(ids.len());
+    for id in ids {
+        if !unique.contains(&id) {
+            unique.push(id);
+        }
+    }
+    unique
+}
+
+/// `length` characters of the ice-char alphabet without `+` and `/`.
+fn random_text(rng: &mut StdRng, length: usize) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+}
+
+/// A random UUID, as browsers give tracks.
+fn random_uuid(rng: &mut StdRng) -> String {
+    let mut bytes = [0_u8; 16];
+    rng.fill_bytes(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+fn sdp_error(message: String, line: Option<u32>) -> Error {
+    let mut error = RtcError::new(RtcErrorDetail::SdpSyntaxError, message);
+    error.sdp_line_number = line;
+    Error::Rtc(error)
+}

@@ -1,0 +1,160 @@
+//! What a session description says, in the terms that offer and answer decide in.
+//!
+//! `text.rs` reads SDP into these types and writes SDP from them; everything between works on
+//! the types alone.
+
+use crate::rtp_parameters::{RtpCodecParameters, RtpHeaderExtensionParameters};
+use crate::session::TransceiverId;
+use crate::states::TransceiverDirection;
+use media::MediaKind;
+
+/// One session description.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Described {
+    /// `o=`: the session id and its version.
+    pub(crate) session_id: u64,
+    pub(crate) version: u64,
+    /// `a=ice-lite`.
+    pub(crate) ice_lite: bool,
+    /// `a=ice-options:trickle`.
+    pub(crate) trickle: bool,
+    /// `a=group:BUNDLE`, one list of mids a group.
+    pub(crate) bundle: Vec<Vec<String>>,
+    pub(crate) sections: Vec<Section>,
+}
+
+impl Described {
+    /// The group that this section is in, if any.
+    pub(crate) fn bundle_of(&self, mid: &str) -> Option<&[String]> {
+        self.bundle.iter().find(|group| group.iter().any(|member| member == mid)).map(Vec::as_slice)
+    }
+}
+
+/// What a section is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SectionKind {
+    Media(MediaKind),
+    Application,
+    /// A kind of media that this side does not know; always rejected.
+    Other(String),
+}
+
+/// One `m=` section.
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
+    pub(crate) kind: SectionKind,
+    pub(crate) mid: String,
+    /// Port zero without `a=bundle-only`.
+    pub(crate) rejected: bool,
+    pub(crate) bundle_only: bool,
+    /// The `proto` field and the formats, given back as they came when the section is rejected.
+    pub(crate) protocol: String,
+    pub(crate) formats: Vec<String>,
+    pub(crate) direction: TransceiverDirection,
+    pub(crate) ice_ufrag: String,
+    pub(crate) ice_pwd: String,
+    pub(crate) fingerprints: Vec<dtls::Fingerprint>,
+    pub(crate) setup: Option<Setup>,
+    /// `a=candidate` values.
+    pub(crate) candidates: Vec<String>,
+    pub(crate) end_of_candidates: bool,
+    pub(crate) rtcp_mux: bool,
+    pub(crate) codecs: Vec<RtpCodecParameters>,
+    pub(crate) extensions: Vec<RtpHeaderExtensionParameters>,
+    /// `a=msid`: media stream ids with the track id; a stream id of `-` is none (RFC 8830 §2).
+    pub(crate) msids: Vec<Msid>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) rids: Vec<RidLine>,
+    pub(crate) simulcast: Option<SimulcastLine>,
+    pub(crate) sctp_port: Option<u16>,
+    pub(crate) max_message_size: Option<u64>,
+    /// The transceiver a local section was written for, and the transport it uses.
+    pub(crate) transceiver: Option<TransceiverId>,
+    pub(crate) transport: usize,
+}
+
+impl Section {
+    pub(crate) fn new(kind: SectionKind, mid: String) -> Self {
+        let protocol = match kind {
+            SectionKind::Application => "UDP/DTLS/SCTP",
+            _ => "UDP/TLS/RTP/SAVPF",
+        };
+        Section {
+            kind,
+            mid,
+            rejected: false,
+            bundle_only: false,
+            protocol: protocol.to_owned(),
+            formats: Vec::new(),
+            direction: TransceiverDirection::SendRecv,
+            ice_ufrag: String::new(),
+            ice_pwd: String::new(),
+            fingerprints: Vec::new(),
+            setup: None,
+            candidates: Vec::new(),
+            end_of_candidates: false,
+            rtcp_mux: true,
+            codecs: Vec::new(),
+            extensions: Vec::new(),
+            msids: Vec::new(),
+            sources: Vec::new(),
+            rids: Vec::new(),
+            simulcast: None,
+            sctp_port: None,
+            max_message_size: None,
+            transceiver: None,
+            transport: 0,
+        }
+    }
+
+    /// The media kind, when the section is for one.
+    pub(crate) fn media(&self) -> Option<MediaKind> {
+        match self.kind {
+            SectionKind::Media(kind) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// The stream ids that the peer (or this side) puts the track in.
+    pub(crate) fn stream_ids(&self) -> Vec<String> {
+        self.msids.iter().filter(|msid| msid.stream != "-").map(|msid| msid.stream.clone()).collect()
+    }
+}
+
+/// `a=msid` (RFC 8830).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Msid {
+    pub(crate) stream: String,
+    pub(crate) track: Option<String>,
+}
+
+/// An SSRC that the section announces, with the one that repairs it (`a=ssrc`, `a=ssrc-group:FID`; RFC 5576).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) ssrc: u32,
+    pub(crate) rtx: Option<u32>,
+    pub(crate) cname: Option<String>,
+}
+
+/// `a=rid` (RFC 8851).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RidLine {
+    pub(crate) id: String,
+    pub(crate) send: bool,
+    pub(crate) restrictions: String,
+}
+
+/// `a=simulcast` (RFC 8853): alternatives of restriction identifiers; a paused one starts with `~`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct SimulcastLine {
+    pub(crate) send: Vec<Vec<String>>,
+    pub(crate) receive: Vec<Vec<String>>,
+}
+
+/// `a=setup` (RFC 4145, RFC 5763 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setup {
+    Actpass,
+    Active,
+    Passive,
+}

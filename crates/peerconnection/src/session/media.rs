@@ -1,0 +1,628 @@
+//! RTP streams of a session: which packet belongs to which sender or receiver, and RTCP about them.
+
+use super::codecs::{AUDIO_LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI};
+use super::event::Event;
+use super::jsep::Section;
+use super::transceiver::{Encoding, Transceiver, TransceiverId};
+use super::{Session, codecs};
+use crate::error::Error;
+use crate::rtp_parameters::{RtpCodecParameters, RtpHeaderExtensionParameters};
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+pub use rtp::receive::IncomingFrame;
+pub use rtp::send::OutgoingFrame;
+use rtp::payload::PayloadFormat;
+use rtp::rtcp::{self, ReportBlock};
+use rtp::{NtpTime, Ssrc, receive, send};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Between regular reports; randomised by half to either side (RFC 3550 §6.2).
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Streams that a peer may start without announcing them.
+const MOST_INCOMING: usize = 256;
+/// Frames that may wait for the application.
+const MOST_FRAMES: usize = 512;
+/// Reports in one compound packet, so that it fits a datagram.
+const MOST_SENDER_REPORTS: usize = 8;
+const MOST_REPORT_BLOCKS: usize = 24;
+
+pub(super) struct MediaEngine {
+    rng: StdRng,
+    /// Under which RTCP is written while nothing is sent.
+    own_ssrc: Ssrc,
+    cname: String,
+    outgoing: Vec<Outgoing>,
+    incoming: Vec<Incoming>,
+    receptions: Vec<Reception>,
+    /// Sorted by transport and SSRC.
+    routes: Vec<Route>,
+    reports: Vec<ReportSchedule>,
+    byes: Vec<(usize, Ssrc)>,
+    frames: VecDeque<(TransceiverId, IncomingFrame)>,
+    next_report: usize,
+    feedback_due: bool,
+    /// Packets that belong to no section, and frames that nobody fetched.
+    pub(super) unroutable_packets: u64,
+    pub(super) dropped_frames: u64,
+}
+
+/// One stream that is sent.
+pub(super) struct Outgoing {
+    pub(super) transceiver: TransceiverId,
+    pub(super) transport: usize,
+    pub(super) rid: Option<String>,
+    pub(super) mid: String,
+    pub(super) stream: send::Stream,
+    wanted: bool,
+}
+
+/// One stream that is received.
+pub(super) struct Incoming {
+    pub(super) transceiver: TransceiverId,
+    pub(super) transport: usize,
+    pub(super) rid: Option<String>,
+    pub(super) mid: String,
+    pub(super) stream: receive::Stream,
+    silent: bool,
+}
+
+/// What one section is ready to receive.
+struct Reception {
+    transceiver: TransceiverId,
+    transport: usize,
+    mid: String,
+    payload_types: Vec<receive::PayloadType>,
+    /// Payload types with their feedback.
+    nack: bool,
+    pli: bool,
+    fir: bool,
+    mid_extension: Option<u8>,
+    rid_extension: Option<u8>,
+    repaired_rid_extension: Option<u8>,
+    audio_level: Option<u8>,
+    /// SSRCs that the description announces, with the ones that repair them.
+    announced: Vec<(Ssrc, Option<Ssrc>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Route {
+    transport: usize,
+    ssrc: Ssrc,
+    incoming: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ReportSchedule {
+    transport: usize,
+    due: Instant,
+}
+
+impl MediaEngine {
+    pub(super) fn new(mut rng: StdRng) -> Self {
+        let own_ssrc = Ssrc(rng.random_range(1..u32::MAX));
+        MediaEngine {
+            rng,
+            own_ssrc,
+            cname: String::new(),
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+            receptions: Vec::new(),
+            routes: Vec::new(),
+            reports: Vec::new(),
+            byes: Vec::new(),
+            frames: VecDeque::new(),
+            next_report: 0,
+            feedback_due: false,
+            unroutable_packets: 0,
+            dropped_frames: 0,
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        for outgoing in self.outgoing.drain(..) {
+            self.byes.push((outgoing.transport, outgoing.stream.ssrc()));
+        }
+        self.incoming.clear();
+        self.receptions.clear();
+        self.routes.clear();
+        self.frames.clear();
+    }
+
+    // What negotiation agreed on.
+
+    /// Begins a comparison with the descriptions: what is not matched until the end goes.
+    pub(super) fn begin_match(&mut self) {
+        self.receptions.clear();
+        for outgoing in &mut self.outgoing {
+            outgoing.wanted = false;
+        }
+    }
+
+    pub(super) fn match_transceiver(
+        &mut self,
+        now: Instant,
+        transceiver: &Transceiver,
+        transport: usize,
+        remote: Option<&Section>,
+        cname: &str,
+    ) {
+        self.cname.clear();
+        self.cname.push_str(cname);
+        let Some(mid) = &transceiver.mid else { return };
+        if !self.reports.iter().any(|schedule| schedule.transport == transport) {
+            let due = now + self.report_interval() / 2;
+            self.reports.push(ReportSchedule { transport, due });
+        }
+        let codec = transceiver.sender.codecs.iter().find(|codec| codec.codec.is_media());
+        if let (true, Some(codec)) = (transceiver.may_send(), codec) {
+            for encoding in &transceiver.sender.encodings {
+                self.match_outgoing(transceiver, encoding, codec, transport, mid);
+            }
+        }
+        if !transceiver.receiver.codecs.is_empty() && !transceiver.stopping {
+            self.receptions.push(Reception::new(transceiver, transport, mid, remote));
+        }
+    }
+
+    fn match_outgoing(
+        &mut self,
+        transceiver: &Transceiver,
+        encoding: &Encoding,
+        codec: &RtpCodecParameters,
+        transport: usize,
+        mid: &str,
+    ) {
+        let Some(format) = PayloadFormat::from_encoding_name(codec.codec.name()) else { return };
+        let rtx = transceiver.sender.codecs.iter().find_map(|rtx| {
+            let repairs = rtx.codec.name().eq_ignore_ascii_case("rtx") && rtx.associated_payload_type() == Some(codec.payload_type);
+            repairs.then_some((Ssrc(encoding.rtx), rtx.payload_type))
+        });
+        let extensions = &transceiver.sender.extensions;
+        let rid = encoding.parameters.rid.clone();
+        let mut config = send::Config::new(Ssrc(encoding.ssrc), codec.payload_type, format);
+        config.rtx = rtx;
+        config.clock_rate = codec.codec.clock_rate;
+        config.cname.clone_from(&self.cname);
+        config.mid = extension_id(extensions, MID_URI).map(|id| (id, mid.to_owned()));
+        config.rid = extension_id(extensions, RID_URI).zip(rid.clone());
+        config.repaired_rid = extension_id(extensions, REPAIRED_RID_URI);
+        config.audio_level = extension_id(extensions, AUDIO_LEVEL_URI);
+        if !codec.has_feedback("nack") {
+            config.history = 0;
+        }
+        let same = |outgoing: &Outgoing| {
+            let old = outgoing.stream.config();
+            old.ssrc == config.ssrc
+                && old.payload_type == config.payload_type
+                && old.rtx == config.rtx
+                && old.mid == config.mid
+                && old.rid == config.rid
+                && old.audio_level == config.audio_level
+        };
+        match self.outgoing.iter_mut().find(|outgoing| outgoing.stream.ssrc() == config.ssrc) {
+            Some(outgoing) if same(outgoing) => {
+                outgoing.wanted = true;
+                outgoing.transport = transport;
+            }
+            found => {
+                let stream = send::Stream::new(config, StdRng::from_rng(&mut self.rng));
+                let outgoing =
+                    Outgoing { transceiver: transceiver.id, transport, rid, mid: mid.to_owned(), stream, wanted: true };
+                match found {
+                    Some(old) => *old = outgoing,
+                    None => self.outgoing.push(outgoing),
+                }
+            }
+        }
+    }
+
+    pub(super) fn end_match(&mut self) {
+        let byes = &mut self.byes;
+        self.outgoing.retain(|outgoing| {
+            if !outgoing.wanted {
+                byes.push((outgoing.transport, outgoing.stream.ssrc()));
+            }
+            outgoing.wanted
+        });
+        let receptions = &self.receptions;
+        let before = self.incoming.len();
+        self.incoming.retain_mut(|incoming| {
+            let reception = receptions.iter().find(|reception| reception.transceiver == incoming.transceiver);
+            if let Some(reception) = reception {
+                incoming.transport = reception.transport;
+            }
+            reception.is_some()
+        });
+        if self.incoming.len() != before || !self.routes.is_empty() {
+            self.rebuild_routes();
+        }
+    }
+
+    fn rebuild_routes(&mut self) {
+        self.routes.clear();
+        for (index, incoming) in self.incoming.iter().enumerate() {
+            let config = incoming.stream.config();
+            for ssrc in std::iter::once(config.ssrc).chain(config.rtx) {
+                self.routes.push(Route { transport: incoming.transport, ssrc, incoming: index });
+            }
+        }
+        self.routes.sort_by_key(|route| (route.transport, route.ssrc.0));
+    }
+
+    // Receiving.
+
+    pub(super) fn handle_rtp(&mut self, now: Instant, transport: usize, packet: Bytes, events: &mut VecDeque<Event>) {
+        let Ok(view) = rtp::Packet::parse(&packet) else {
+            self.unroutable_packets += 1;
+            return;
+        };
+        let Some(index) = self.route(transport, view.ssrc()).or_else(|| self.new_route(now, transport, &view)) else {
+            self.unroutable_packets += 1;
+            return;
+        };
+        let incoming = &mut self.incoming[index];
+        if std::mem::take(&mut incoming.silent) {
+            events.push_back(Event::TrackUnmuted(incoming.transceiver));
+        }
+        incoming.stream.handle_packet(now, packet);
+        self.feedback_due = true;
+        self.collect_frames(now, index);
+    }
+
+    fn route(&self, transport: usize, ssrc: Ssrc) -> Option<usize> {
+        let place = self.routes.binary_search_by_key(&(transport, ssrc.0), |route| (route.transport, route.ssrc.0)).ok()?;
+        Some(self.routes[place].incoming)
+    }
+
+    /// Finds the section of a packet with an SSRC not seen before (RFC 9143 §9.2), and a stream for it.
+    fn new_route(&mut self, now: Instant, transport: usize, packet: &rtp::Packet<'_>) -> Option<usize> {
+        let ssrc = packet.ssrc();
+        let here = || self.receptions.iter().filter(|reception| reception.transport == transport);
+        let text = |id: Option<u8>| std::str::from_utf8(packet.extension(id?)?).ok();
+        let reception = here()
+            .find(|reception| text(reception.mid_extension) == Some(reception.mid.as_str()))
+            .or_else(|| here().find(|reception| reception.announces(ssrc)))
+            .or_else(|| {
+                let mut takers = here().filter(|reception| reception.takes(packet.payload_type()));
+                takers.next().filter(|_| takers.next().is_none())
+            })?;
+        if !reception.takes(packet.payload_type()) {
+            return None;
+        }
+        let transceiver = reception.transceiver;
+        let is_rtx = reception.payload_types.iter().any(|known| known.rtx == Some(packet.payload_type()));
+        if is_rtx {
+            let announced = reception.announced.iter().find(|(_, rtx)| *rtx == Some(ssrc)).map(|(primary, _)| *primary);
+            let repaired = text(reception.repaired_rid_extension);
+            let primaries = || self.incoming.iter().enumerate().filter(|(_, incoming)| incoming.transceiver == transceiver);
+            let (index, _) = primaries()
+                .find(|(_, incoming)| Some(incoming.stream.ssrc()) == announced)
+                .or_else(|| primaries().find(|(_, incoming)| repaired.is_some() && incoming.rid.as_deref() == repaired))
+                .or_else(|| {
+                    let mut all = primaries();
+                    all.next().filter(|_| all.next().is_none())
+                })?;
+            self.incoming[index].stream.set_rtx(ssrc);
+            self.rebuild_routes();
+            return Some(index);
+        }
+        if self.incoming.len() >= MOST_INCOMING {
+            return None;
+        }
+        let rid = text(reception.rid_extension).map(str::to_owned);
+        let config = reception.config(ssrc, self.own_ssrc(), &self.cname);
+        self.incoming.push(Incoming {
+            transceiver,
+            transport,
+            rid,
+            mid: reception.mid.clone(),
+            stream: receive::Stream::new(config, now),
+            silent: true,
+        });
+        self.rebuild_routes();
+        Some(self.incoming.len() - 1)
+    }
+
+    fn collect_frames(&mut self, now: Instant, index: usize) {
+        let incoming = &mut self.incoming[index];
+        while let Some(frame) = incoming.stream.poll_frame(now) {
+            if self.frames.len() >= MOST_FRAMES {
+                self.frames.pop_front();
+                self.dropped_frames += 1;
+            }
+            self.frames.push_back((incoming.transceiver, frame));
+        }
+    }
+
+    pub(super) fn has_frames(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    pub(super) fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        _ntp: NtpTime,
+        transport: usize,
+        packet: &[u8],
+        events: &mut VecDeque<Event>,
+    ) {
+        for packet in rtcp::packets(packet).flatten() {
+            match &packet {
+                rtcp::Packet::SenderReport(report) => {
+                    if let Some(index) = self.route(transport, report.info.ssrc) {
+                        self.incoming[index].stream.handle_sender_report(now, &report.info);
+                    }
+                }
+                rtcp::Packet::Bye(bye) => {
+                    for ssrc in bye.sources() {
+                        let Some(index) = self.route(transport, ssrc) else { continue };
+                        let incoming = &mut self.incoming[index];
+                        if incoming.stream.ssrc() == ssrc && !std::mem::replace(&mut incoming.silent, true) {
+                            events.push_back(Event::TrackMuted(incoming.transceiver));
+                        }
+                    }
+                }
+                _ => {}
+            }
+            for outgoing in self.outgoing.iter_mut().filter(|outgoing| outgoing.transport == transport) {
+                outgoing.stream.handle_rtcp(now, &packet);
+            }
+        }
+        for outgoing in &mut self.outgoing {
+            while let Some(event) = outgoing.stream.poll_event() {
+                if event == send::Event::KeyframeRequested {
+                    let (transceiver, rid) = (outgoing.transceiver, outgoing.rid.clone());
+                    events.push_back(Event::KeyframeRequested { transceiver, rid });
+                }
+            }
+        }
+    }
+
+    // Time.
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let busy = !self.outgoing.is_empty() || !self.incoming.is_empty();
+        let reports = self.reports.iter().filter(|_| busy).map(|schedule| schedule.due);
+        self.incoming.iter().filter_map(|incoming| incoming.stream.poll_timeout()).chain(reports).min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for index in 0..self.incoming.len() {
+            let stream = &mut self.incoming[index].stream;
+            if stream.poll_timeout().is_some_and(|due| due <= now) {
+                stream.handle_timeout(now);
+                self.feedback_due = true;
+                self.collect_frames(now, index);
+            }
+        }
+    }
+
+    // Sending.
+
+    fn own_ssrc(&self) -> Ssrc {
+        self.outgoing.first().map_or(self.own_ssrc, |outgoing| outgoing.stream.ssrc())
+    }
+
+    fn report_interval(&mut self) -> Duration {
+        REPORT_INTERVAL.mul_f64(self.rng.random_range(0.5..1.5))
+    }
+
+    /// Appends the next RTP packet of a transport, unprotected: audio before video.
+    pub(super) fn poll_rtp(&mut self, now: Instant, transport: usize, buf: &mut Vec<u8>) -> bool {
+        let mut ready = self
+            .outgoing
+            .iter_mut()
+            .filter(|outgoing| outgoing.transport == transport && outgoing.stream.pending().is_some());
+        let Some(first) = ready.next() else { return false };
+        let chosen = match first.stream.config().codec.is_video() {
+            false => first,
+            true => match ready.find(|outgoing| !outgoing.stream.config().codec.is_video()) {
+                Some(audio) => audio,
+                None => first,
+            },
+        };
+        chosen.stream.poll_transmit(now, buf).is_some()
+    }
+
+    /// Appends the next RTCP packet of a transport, unprotected: feedback at once, reports in their time.
+    pub(super) fn poll_rtcp(&mut self, now: Instant, ntp: NtpTime, transport: usize, buf: &mut Vec<u8>) -> bool {
+        if self.feedback_due {
+            for incoming in self.incoming.iter_mut().filter(|incoming| incoming.transport == transport) {
+                if incoming.stream.poll_feedback(now, buf).is_some() {
+                    return true;
+                }
+            }
+            self.feedback_due = self.incoming.iter().any(|incoming| incoming.transport != transport);
+        }
+        if let Some(place) = self.byes.iter().position(|(number, _)| *number == transport) {
+            let (_, ssrc) = self.byes.swap_remove(place);
+            let mut writer = rtcp::Writer::new(buf);
+            writer.receiver_report(ssrc, &[]);
+            writer.cname(ssrc, &self.cname);
+            writer.bye(&[ssrc], "");
+            return true;
+        }
+        let interval = self.report_interval();
+        let Some(schedule) = self.reports.iter_mut().find(|schedule| schedule.transport == transport) else { return false };
+        if now < schedule.due || (self.outgoing.is_empty() && self.incoming.is_empty()) {
+            return false;
+        }
+        schedule.due = now + interval;
+        self.write_reports(now, ntp, transport, buf)
+    }
+
+    /// A compound packet of sender and receiver reports (RFC 3550 §6.1).
+    fn write_reports(&mut self, now: Instant, ntp: NtpTime, transport: usize, buf: &mut Vec<u8>) -> bool {
+        let start = self.next_report;
+        let mut blocks: Vec<ReportBlock> = Vec::new();
+        let count = self.incoming.len();
+        for offset in 0..count {
+            let incoming = &mut self.incoming[(start + offset) % count];
+            if incoming.transport == transport && blocks.len() < MOST_REPORT_BLOCKS {
+                blocks.extend(incoming.stream.report_block(now));
+            }
+        }
+        let mut infos: Vec<rtcp::SenderInfo> = Vec::new();
+        let count = self.outgoing.len();
+        for offset in 0..count {
+            let outgoing = &mut self.outgoing[(start + offset) % count];
+            if outgoing.transport == transport && infos.len() < MOST_SENDER_REPORTS {
+                infos.extend(outgoing.stream.sender_report(now, ntp));
+            }
+        }
+        self.next_report = self.next_report.wrapping_add(1);
+        if blocks.is_empty() && infos.is_empty() {
+            return false;
+        }
+        let own = self.own_ssrc();
+        let mut writer = rtcp::Writer::new(buf);
+        match infos.split_first() {
+            None => writer.receiver_report(own, &blocks),
+            Some((first, others)) => {
+                writer.sender_report(first, &blocks);
+                for info in others {
+                    writer.sender_report(info, &[]);
+                }
+            }
+        }
+        let named: Vec<(Ssrc, &str)> = match infos.is_empty() {
+            true => vec![(own, self.cname.as_str())],
+            false => infos.iter().map(|info| (info.ssrc, self.cname.as_str())).collect(),
+        };
+        writer.cnames(&named);
+        true
+    }
+
+    pub(super) fn outgoing(&self) -> &[Outgoing] {
+        &self.outgoing
+    }
+
+    pub(super) fn incoming(&self) -> &[Incoming] {
+        &self.incoming
+    }
+}
+
+impl Reception {
+    fn new(transceiver: &Transceiver, transport: usize, mid: &str, remote: Option<&Section>) -> Self {
+        let codecs = &transceiver.receiver.codecs;
+        let rtx_of = |payload_type: u8| {
+            let rtx = codecs.iter().find(|rtx| {
+                rtx.codec.name().eq_ignore_ascii_case("rtx") && rtx.associated_payload_type() == Some(payload_type)
+            });
+            rtx.map(|rtx| rtx.payload_type)
+        };
+        let payload_types = codecs
+            .iter()
+            .filter_map(|codec| {
+                let format = PayloadFormat::from_encoding_name(codec.codec.name())?;
+                Some(receive::PayloadType { number: codec.payload_type, format, rtx: rtx_of(codec.payload_type) })
+            })
+            .collect();
+        let agreed = |feedback: &str| codecs.iter().any(|codec| codec.has_feedback(feedback));
+        let extensions = &transceiver.receiver.extensions;
+        let announced = remote.map(|section| {
+            section.sources.iter().map(|source| (Ssrc(source.ssrc), source.rtx.map(Ssrc))).collect()
+        });
+        Reception {
+            transceiver: transceiver.id,
+            transport,
+            mid: mid.to_owned(),
+            payload_types,
+            nack: agreed("nack"),
+            pli: agreed("nack pli"),
+            fir: agreed("ccm fir"),
+            mid_extension: extension_id(extensions, MID_URI),
+            rid_extension: extension_id(extensions, RID_URI),
+            repaired_rid_extension: extension_id(extensions, REPAIRED_RID_URI),
+            audio_level: extension_id(extensions, AUDIO_LEVEL_URI),
+            announced: announced.unwrap_or_default(),
+        }
+    }
+
+    fn announces(&self, ssrc: Ssrc) -> bool {
+        self.announced.iter().any(|(primary, rtx)| *primary == ssrc || *rtx == Some(ssrc))
+    }
+
+    fn takes(&self, payload_type: u8) -> bool {
+        self.payload_types.iter().any(|known| known.number == payload_type || known.rtx == Some(payload_type))
+    }
+
+    fn config(&self, ssrc: Ssrc, own_ssrc: Ssrc, cname: &str) -> receive::Config {
+        let mut config = receive::Config::new(ssrc, own_ssrc, self.payload_types.clone());
+        config.rtx = self.announced.iter().find(|(primary, _)| *primary == ssrc).and_then(|(_, rtx)| *rtx);
+        config.nack = self.nack;
+        config.pli = self.pli;
+        config.fir = self.fir;
+        config.audio_level = self.audio_level;
+        config.cname = cname.to_owned();
+        config
+    }
+}
+
+fn extension_id(extensions: &[RtpHeaderExtensionParameters], uri: &str) -> Option<u8> {
+    extensions.iter().find(|extension| extension.uri == uri).map(|extension| extension.id)
+}
+
+impl Session {
+    /// Sends an encoded frame on a transceiver; `rid` names the encoding when there are several.
+    ///
+    /// Frames are dropped, and false returned, while the direction or the connection does not let them out.
+    ///
+    /// # Errors
+    /// `InvalidAccessError` for a transceiver or an encoding that does not exist.
+    pub fn write_frame(&mut self, now: Instant, id: TransceiverId, rid: Option<&str>, frame: &OutgoingFrame) -> Result<bool, Error> {
+        let Some(transceiver) = self.jsep.transceiver(id) else {
+            return Err(Error::InvalidAccess("there is no such transceiver".into()));
+        };
+        let known = |encoding: &Encoding| rid.is_none() || encoding.parameters.rid.as_deref() == rid;
+        let Some(encoding) = transceiver.sender.encodings.iter().find(|encoding| known(encoding)) else {
+            return Err(Error::InvalidAccess("there is no such encoding".into()));
+        };
+        let (ssrc, active) = (Ssrc(encoding.ssrc), encoding.parameters.active);
+        let Some(outgoing) = self.media.outgoing.iter_mut().find(|outgoing| outgoing.stream.ssrc() == ssrc) else {
+            return Ok(false);
+        };
+        let ready = self.transports.iter().any(|transport| transport.number == outgoing.transport && transport.has_srtp());
+        if active && ready {
+            outgoing.stream.write_frame(now, frame);
+        }
+        Ok(active && ready)
+    }
+
+    /// The next received frame that is due, with the transceiver it belongs to.
+    pub fn poll_frame(&mut self) -> Option<(TransceiverId, IncomingFrame)> {
+        self.media.frames.pop_front()
+    }
+
+    /// Asks the peer for a keyframe (RFC 4585 §6.3.1).
+    pub fn request_keyframe(&mut self, now: Instant, id: TransceiverId) {
+        for incoming in self.media.incoming.iter_mut().filter(|incoming| incoming.transceiver == id) {
+            incoming.stream.request_keyframe(now);
+            self.media.feedback_due = true;
+        }
+    }
+
+    /// Whether frames written to this transceiver now reach the network.
+    pub fn can_send(&self, id: TransceiverId) -> bool {
+        self.media.outgoing.iter().any(|outgoing| {
+            outgoing.transceiver == id
+                && self.transports.iter().any(|transport| transport.number == outgoing.transport && transport.has_srtp())
+        })
+    }
+}
+
+/// `RTCRtpSender.getCapabilities` and `RTCRtpReceiver.getCapabilities` (W3C WebRTC §5.2, §5.3).
+pub fn capabilities(kind: ::media::MediaKind) -> crate::rtp_parameters::RtpCapabilities {
+    let mut codecs: Vec<_> = codecs::known(kind).into_iter().map(|known| known.codec).collect();
+    if kind == ::media::MediaKind::Video {
+        codecs.push(crate::rtp_parameters::RtpCodec {
+            mime_type: "video/rtx".into(),
+            clock_rate: 90_000,
+            channels: None,
+            sdp_fmtp_line: String::new(),
+        });
+    }
+    crate::rtp_parameters::RtpCapabilities { codecs, header_extensions: codecs::extensions(kind).to_vec() }
+}

@@ -1,0 +1,311 @@
+//! One ICE transport with its DTLS transport and SRTP contexts (W3C WebRTC §5.5, §5.6).
+
+use crate::error::{RtcError, RtcErrorDetail};
+use crate::states::DtlsTransportState;
+use bytes::{Bytes, BytesMut};
+use rand::rngs::StdRng;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// Where a datagram, or several of one size, should go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transmit {
+    /// Over what.
+    pub protocol: ice::Protocol,
+    /// The local socket.
+    pub local: SocketAddr,
+    /// The remote address.
+    pub remote: SocketAddr,
+    /// Bytes in each datagram; the last one may be shorter.
+    pub segment_size: usize,
+}
+
+/// What DTLS has come to.
+enum Dtls {
+    /// Not begun: the role is unknown, or there is no path yet. Early datagrams wait here.
+    Waiting(Vec<Vec<u8>>),
+    Running(Box<dtls::Endpoint>),
+}
+
+/// SRTP in both directions (RFC 5764).
+struct Srtp {
+    protector: srtp::Protector,
+    unprotector: srtp::Unprotector,
+}
+
+/// Counts for `RTCTransportStats`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counters {
+    pub(super) packets_sent: u64,
+    pub(super) packets_received: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
+    /// Datagrams that were no protocol of ours, or came before their keys.
+    pub(super) unexpected: u64,
+    /// SRTP packets that failed authentication, or were replayed.
+    pub(super) srtp_rejected: u64,
+}
+
+pub(super) struct Transport {
+    /// The number that negotiation gave it.
+    pub(super) number: usize,
+    pub(super) agent: ice::Agent,
+    pub(super) state: DtlsTransportState,
+    pub(super) counters: Counters,
+    pub(super) details: Option<Negotiated>,
+    /// What the agent has been told of the peer: the ICE generation, its candidates, their end.
+    pub(super) remote_ufrag: String,
+    pub(super) told_candidates: Vec<String>,
+    pub(super) told_end: bool,
+    pub(super) local_candidates: Vec<ice::Candidate>,
+    dtls: Dtls,
+    /// Whether this side is the DTLS client, once that is agreed.
+    client: Option<bool>,
+    remote_fingerprints: Vec<dtls::Fingerprint>,
+    srtp: Option<Srtp>,
+    plaintext: BytesMut,
+    stash: Option<Transmit>,
+    stashed: Vec<u8>,
+}
+
+/// What the DTLS handshake agreed on.
+#[derive(Debug, Clone)]
+pub(super) struct Negotiated {
+    pub(super) version: dtls::Version,
+    pub(super) cipher: dtls::CipherSuite,
+    pub(super) srtp_profile: Option<dtls::SrtpProfile>,
+    pub(super) peer_certificate: Vec<u8>,
+}
+
+/// What a transport reports upward.
+pub(super) enum Change {
+    State(DtlsTransportState),
+    Error(RtcError),
+}
+
+/// Datagrams kept for a handshake that this side is not ready for: one flight.
+const EARLY_DATAGRAMS: usize = 8;
+
+impl Transport {
+    pub(super) fn new(number: usize, agent: ice::Agent) -> Self {
+        Transport {
+            number,
+            agent,
+            state: DtlsTransportState::New,
+            counters: Counters::default(),
+            details: None,
+            remote_ufrag: String::new(),
+            told_candidates: Vec::new(),
+            told_end: false,
+            local_candidates: Vec::new(),
+            dtls: Dtls::Waiting(Vec::new()),
+            client: None,
+            remote_fingerprints: Vec::new(),
+            srtp: None,
+            plaintext: BytesMut::new(),
+            stash: None,
+            stashed: Vec::new(),
+        }
+    }
+
+    /// The DTLS role, once there is one.
+    pub(super) fn is_client(&self) -> Option<bool> {
+        self.client
+    }
+
+    /// The peer's certificate, DER, once the handshake is over.
+    pub(super) fn remote_certificate(&self) -> Option<&[u8]> {
+        self.details.as_ref().map(|details| details.peer_certificate.as_slice())
+    }
+
+    /// What the descriptions agree about DTLS.
+    pub(super) fn set_dtls(&mut self, client: bool, fingerprints: &[dtls::Fingerprint]) {
+        self.client.get_or_insert(client);
+        if self.remote_fingerprints != fingerprints {
+            self.remote_fingerprints = fingerprints.to_vec();
+            if let Dtls::Running(endpoint) = &mut self.dtls {
+                endpoint.set_remote_fingerprints(fingerprints.to_vec());
+            }
+        }
+    }
+
+    /// Begins the handshake when the role is known and packets can leave (or have come).
+    pub(super) fn start_dtls(&mut self, now: Instant, config: &dtls::Config, certificate: &dtls::Certificate, rng: &mut StdRng) {
+        use rand::SeedableRng;
+        let Dtls::Waiting(early) = &mut self.dtls else { return };
+        let Some(client) = self.client else { return };
+        let ready = matches!(self.agent.state(), ice::State::Connected | ice::State::Completed) || !early.is_empty();
+        if !ready {
+            return;
+        }
+        let role = if client { dtls::Role::Client } else { dtls::Role::Server };
+        let config = dtls::Config { remote_fingerprints: self.remote_fingerprints.clone(), ..config.clone() };
+        match dtls::Endpoint::new(config, role, certificate, now, StdRng::from_rng(rng)) {
+            Ok(mut endpoint) => {
+                for datagram in std::mem::take(early) {
+                    endpoint.handle_datagram(now, &datagram);
+                }
+                self.dtls = Dtls::Running(Box::new(endpoint));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "DTLS cannot start");
+                self.state = DtlsTransportState::Failed;
+            }
+        }
+    }
+
+    /// A DTLS datagram came.
+    pub(super) fn handle_dtls(&mut self, now: Instant, datagram: &[u8]) {
+        match &mut self.dtls {
+            Dtls::Running(endpoint) => endpoint.handle_datagram(now, datagram),
+            Dtls::Waiting(early) if early.len() < EARLY_DATAGRAMS => early.push(datagram.to_vec()),
+            Dtls::Waiting(_) => self.counters.unexpected += 1,
+        }
+    }
+
+    /// The next decrypted record.
+    pub(super) fn poll_data(&mut self) -> Option<Bytes> {
+        let Dtls::Running(endpoint) = &mut self.dtls else { return None };
+        endpoint.poll_data(&mut self.plaintext)?;
+        Some(self.plaintext.split().freeze())
+    }
+
+    /// What DTLS has come to since the last call.
+    pub(super) fn poll_change(&mut self) -> Option<Change> {
+        let Dtls::Running(endpoint) = &mut self.dtls else { return None };
+        loop {
+            match endpoint.poll_event()? {
+                dtls::Event::StateChange(state) => {
+                    let state = match state {
+                        dtls::State::New => DtlsTransportState::New,
+                        dtls::State::Connecting => DtlsTransportState::Connecting,
+                        // Told when the keys are in place.
+                        dtls::State::Connected => continue,
+                        dtls::State::Closed => DtlsTransportState::Closed,
+                        dtls::State::Failed => DtlsTransportState::Failed,
+                    };
+                    self.state = state;
+                    return Some(Change::State(state));
+                }
+                dtls::Event::Connected { version, cipher, srtp, peer_certificate } => {
+                    let srtp_profile = srtp.as_ref().map(|keys| keys.profile);
+                    self.srtp = srtp.and_then(|keys| Srtp::new(&keys));
+                    self.details = Some(Negotiated { version, cipher, srtp_profile, peer_certificate });
+                    self.state = DtlsTransportState::Connected;
+                    return Some(Change::State(DtlsTransportState::Connected));
+                }
+                dtls::Event::Failed(error) => {
+                    let detail = match error {
+                        dtls::Error::FingerprintMismatch { .. } => RtcErrorDetail::FingerprintFailure,
+                        _ => RtcErrorDetail::DtlsFailure,
+                    };
+                    return Some(Change::Error(RtcError::new(detail, error.to_string())));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let dtls = match &self.dtls {
+            Dtls::Running(endpoint) => endpoint.poll_timeout(),
+            Dtls::Waiting(_) => None,
+        };
+        [self.agent.poll_timeout(), dtls].into_iter().flatten().min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.agent.poll_timeout().is_some_and(|due| due <= now) {
+            self.agent.handle_timeout(now);
+        }
+        if let Dtls::Running(endpoint) = &mut self.dtls
+            && endpoint.poll_timeout().is_some_and(|due| due <= now)
+        {
+            endpoint.handle_timeout(now);
+        }
+    }
+
+    pub(super) fn close(&mut self, now: Instant) {
+        if let Dtls::Running(endpoint) = &mut self.dtls {
+            endpoint.close(now);
+        }
+        if self.state != DtlsTransportState::Failed {
+            self.state = DtlsTransportState::Closed;
+        }
+    }
+
+    // Sending.
+
+    /// What could not leave with the last batch because it was larger.
+    pub(super) fn take_stash(&mut self, buf: &mut Vec<u8>) -> Option<Transmit> {
+        let transmit = self.stash.take()?;
+        buf.append(&mut self.stashed);
+        Some(transmit)
+    }
+
+    /// Keeps the datagram from `start` for a send of its own.
+    pub(super) fn stash(&mut self, transmit: Transmit, buf: &mut Vec<u8>, start: usize) {
+        self.stashed.clear();
+        self.stashed.extend_from_slice(&buf[start..]);
+        buf.truncate(start);
+        self.stash = Some(transmit);
+    }
+
+    /// Appends a handshake datagram or an alert.
+    pub(super) fn poll_dtls(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        match &mut self.dtls {
+            Dtls::Running(endpoint) => endpoint.poll_transmit(now, buf).is_some(),
+            Dtls::Waiting(_) => false,
+        }
+    }
+
+    /// Whether RTP can be sent.
+    pub(super) fn has_srtp(&self) -> bool {
+        self.srtp.is_some() && self.state == DtlsTransportState::Connected
+    }
+
+    /// Turns the application record from `start` into DTLS.
+    pub(super) fn seal(&mut self, now: Instant, buf: &mut Vec<u8>, start: usize) -> bool {
+        match &mut self.dtls {
+            Dtls::Running(endpoint) => endpoint.seal(now, buf, start).is_ok(),
+            Dtls::Waiting(_) => false,
+        }
+    }
+
+    pub(super) fn protect_rtp(&mut self, buf: &mut Vec<u8>, start: usize) -> bool {
+        self.srtp.as_mut().is_some_and(|srtp| srtp.protector.protect_rtp(buf, start).is_ok())
+    }
+
+    pub(super) fn protect_rtcp(&mut self, buf: &mut Vec<u8>, start: usize) -> bool {
+        self.srtp.as_mut().is_some_and(|srtp| srtp.protector.protect_rtcp(buf, start).is_ok())
+    }
+
+    /// Decrypts in place; false when the packet is not to be trusted.
+    pub(super) fn unprotect(&mut self, packet: &mut BytesMut, rtcp: bool) -> bool {
+        let Some(srtp) = &mut self.srtp else {
+            self.counters.unexpected += 1;
+            return false;
+        };
+        let trusted = match rtcp {
+            true => srtp.unprotector.unprotect_rtcp(packet).is_ok(),
+            false => srtp.unprotector.unprotect_rtp(packet).is_ok(),
+        };
+        self.counters.srtp_rejected += u64::from(!trusted);
+        trusted
+    }
+}
+
+impl Srtp {
+    fn new(keys: &dtls::SrtpKeys) -> Option<Self> {
+        let profile = srtp::Profile::from_id(keys.profile.id())?;
+        let protector = srtp::Protector::new(profile, &keys.local.key, &keys.local.salt, srtp::Config::default());
+        let unprotector = srtp::Unprotector::new(profile, &keys.remote.key, &keys.remote.salt, srtp::Config::default());
+        match (protector, unprotector) {
+            (Ok(protector), Ok(unprotector)) => Some(Srtp { protector, unprotector }),
+            _ => {
+                tracing::error!(?profile, "the keys of the handshake do not fit the SRTP profile");
+                None
+            }
+        }
+    }
+}

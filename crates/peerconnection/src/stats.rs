@@ -1,0 +1,413 @@
+//! `RTCStatsReport` and its dictionaries (W3C Statistics), as typed structs and as the browser's JSON.
+//!
+//! Counters start with their objects and never fall; nothing is collected until a report is asked for.
+
+use crate::rtp_parameters::MediaKind;
+use crate::states::{DataChannelState, DtlsTransportState, IceConnectionState};
+use serde::{Serialize, Serializer};
+
+/// `RTCStatsReport`: what is known about a connection at one moment.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct StatsReport {
+    #[serde(serialize_with = "as_map")]
+    entries: Vec<StatsEntry>,
+}
+
+/// One dictionary of a report, under its id.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StatsEntry {
+    /// Stays the same in every report of the connection.
+    pub id: String,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp: f64,
+    /// The dictionary.
+    #[serde(flatten)]
+    pub stats: Stats,
+}
+
+/// The dictionaries, by their `type`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Stats {
+    /// `RTCCodecStats`.
+    Codec(CodecStats),
+    /// `RTCInboundRtpStreamStats`.
+    InboundRtp(InboundRtpStats),
+    /// `RTCOutboundRtpStreamStats`.
+    OutboundRtp(OutboundRtpStats),
+    /// `RTCRemoteInboundRtpStreamStats`: what the peer reports of a stream sent here.
+    RemoteInboundRtp(RemoteInboundRtpStats),
+    /// `RTCRemoteOutboundRtpStreamStats`: what the peer reports of a stream received here.
+    RemoteOutboundRtp(RemoteOutboundRtpStats),
+    /// `RTCPeerConnectionStats`.
+    PeerConnection(PeerConnectionStats),
+    /// `RTCDataChannelStats`.
+    DataChannel(DataChannelStats),
+    /// `RTCTransportStats`.
+    Transport(TransportStats),
+    /// `RTCIceCandidatePairStats` of the selected pair.
+    CandidatePair(CandidatePairStats),
+    /// `RTCIceCandidateStats` of this side.
+    LocalCandidate(IceCandidateStats),
+    /// `RTCIceCandidateStats` of the peer.
+    RemoteCandidate(IceCandidateStats),
+    /// `RTCCertificateStats`.
+    Certificate(CertificateStats),
+}
+
+macro_rules! dictionaries {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Serialize)]
+            #[serde(rename_all = "camelCase")]
+            #[non_exhaustive]
+            pub struct $name {
+                $($(#[$field_doc])* pub $field: $kind,)*
+            }
+        )*
+    };
+}
+
+dictionaries! {
+    /// `RTCCodecStats` (W3C Statistics §8.2).
+    CodecStats {
+        /// The RTP payload type.
+        payload_type: u8,
+        /// The transport it is used on.
+        transport_id: String,
+        /// Kind and name.
+        mime_type: String,
+        /// Ticks a second.
+        clock_rate: u32,
+        /// Audio channels.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channels: Option<u16>,
+        /// The `fmtp` parameters.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        sdp_fmtp_line: String,
+    }
+    /// `RTCInboundRtpStreamStats` (W3C Statistics §8.5). Times are seconds.
+    InboundRtpStats {
+        /// The stream.
+        ssrc: u32,
+        /// Audio or video.
+        #[serde(serialize_with = "kind_name")]
+        kind: MediaKind,
+        /// Its transport.
+        transport_id: String,
+        /// Its codec, once a frame came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        codec_id: Option<String>,
+        /// The media section.
+        mid: String,
+        /// The track it becomes.
+        track_identifier: String,
+        /// The peer's report of the same stream.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remote_id: Option<String>,
+        /// Packets, retransmissions included.
+        packets_received: u64,
+        /// Expected less received (RFC 3550 §6.4.1).
+        packets_lost: i64,
+        /// Interarrival jitter.
+        jitter: f64,
+        /// Payload bytes.
+        bytes_received: u64,
+        /// Header and padding bytes.
+        header_bytes_received: u64,
+        /// Packets that came too late.
+        packets_discarded: u64,
+        /// Retransmissions.
+        retransmitted_packets_received: u64,
+        /// Their payload bytes.
+        retransmitted_bytes_received: u64,
+        /// Milliseconds since the Unix epoch at the last packet.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_packet_received_timestamp: Option<f64>,
+        /// Time that frames spent in the jitter buffer, summed.
+        jitter_buffer_delay: f64,
+        /// What it aimed at, summed.
+        jitter_buffer_target_delay: f64,
+        /// Frames those sums are over.
+        jitter_buffer_emitted_count: u64,
+        /// Whole frames; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_received: Option<u64>,
+        /// Frames that could not be used; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_dropped: Option<u64>,
+        /// Keyframes; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_frames_received: Option<u64>,
+        /// NACKs sent.
+        nack_count: u64,
+        /// PLIs sent; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pli_count: Option<u64>,
+        /// FIRs sent; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fir_count: Option<u64>,
+    }
+    /// `RTCOutboundRtpStreamStats` (W3C Statistics §8.7). Times are seconds.
+    OutboundRtpStats {
+        /// The stream.
+        ssrc: u32,
+        /// Audio or video.
+        #[serde(serialize_with = "kind_name")]
+        kind: MediaKind,
+        /// Its transport.
+        transport_id: String,
+        /// Its codec.
+        codec_id: String,
+        /// The media section.
+        mid: String,
+        /// The encoding, when there are several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rid: Option<String>,
+        /// The peer's report of the same stream.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remote_id: Option<String>,
+        /// The stream of its retransmissions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rtx_ssrc: Option<u32>,
+        /// Packets, retransmissions included.
+        packets_sent: u64,
+        /// Payload bytes.
+        bytes_sent: u64,
+        /// Header and padding bytes.
+        header_bytes_sent: u64,
+        /// Packets sent again.
+        retransmitted_packets_sent: u64,
+        /// Their payload bytes.
+        retransmitted_bytes_sent: u64,
+        /// Time that packets waited to leave, summed.
+        total_packet_send_delay: f64,
+        /// Frames; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_sent: Option<u64>,
+        /// Keyframes; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_frames_encoded: Option<u64>,
+        /// NACKs received.
+        nack_count: u64,
+        /// PLIs received; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pli_count: Option<u64>,
+        /// FIRs received; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fir_count: Option<u64>,
+        /// Whether the encoding is switched on.
+        active: bool,
+    }
+    /// `RTCRemoteInboundRtpStreamStats` (W3C Statistics §8.6). Times are seconds.
+    RemoteInboundRtpStats {
+        /// The stream.
+        ssrc: u32,
+        /// Audio or video.
+        #[serde(serialize_with = "kind_name")]
+        kind: MediaKind,
+        /// Its transport.
+        transport_id: String,
+        /// Its codec.
+        codec_id: String,
+        /// This side's statistics of the stream.
+        local_id: String,
+        /// Packets that did not reach the peer.
+        packets_lost: i64,
+        /// The peer's interarrival jitter.
+        jitter: f64,
+        /// The part lost between the last two reports, 0 to 1.
+        fraction_lost: f64,
+        /// The last round trip.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        round_trip_time: Option<f64>,
+        /// All round trips, summed.
+        total_round_trip_time: f64,
+        /// How many.
+        round_trip_time_measurements: u64,
+    }
+    /// `RTCRemoteOutboundRtpStreamStats` (W3C Statistics §8.8).
+    RemoteOutboundRtpStats {
+        /// The stream.
+        ssrc: u32,
+        /// Audio or video.
+        #[serde(serialize_with = "kind_name")]
+        kind: MediaKind,
+        /// Its transport.
+        transport_id: String,
+        /// This side's statistics of the stream.
+        local_id: String,
+        /// Packets the peer has sent.
+        packets_sent: u32,
+        /// Payload bytes the peer has sent.
+        bytes_sent: u32,
+        /// The peer's clock at the report: milliseconds since the Unix epoch.
+        remote_timestamp: f64,
+        /// Reports received.
+        reports_sent: u64,
+    }
+    /// `RTCPeerConnectionStats` (W3C Statistics §8.9).
+    PeerConnectionStats {
+        /// Channels that were opened.
+        data_channels_opened: u32,
+        /// Channels that were closed.
+        data_channels_closed: u32,
+    }
+    /// `RTCDataChannelStats` (W3C Statistics §8.10).
+    DataChannelStats {
+        /// Its label.
+        label: String,
+        /// Its protocol.
+        protocol: String,
+        /// Its SCTP stream.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_channel_identifier: Option<u16>,
+        /// Its state.
+        state: DataChannelState,
+        /// Messages sent.
+        messages_sent: u64,
+        /// Payload bytes sent.
+        bytes_sent: u64,
+        /// Messages received.
+        messages_received: u64,
+        /// Payload bytes received.
+        bytes_received: u64,
+    }
+    /// `RTCTransportStats` (W3C Statistics §8.11).
+    TransportStats {
+        /// Packets sent, ICE's own not counted.
+        packets_sent: u64,
+        /// Packets received.
+        packets_received: u64,
+        /// Bytes sent.
+        bytes_sent: u64,
+        /// Bytes received.
+        bytes_received: u64,
+        /// `controlling` or `controlled`.
+        ice_role: &'static str,
+        /// This side's ICE generation.
+        ice_local_username_fragment: String,
+        /// Where ICE is.
+        ice_state: IceConnectionState,
+        /// Where DTLS is.
+        dtls_state: DtlsTransportState,
+        /// `client`, `server` or `unknown`.
+        dtls_role: &'static str,
+        /// The pair in use.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        selected_candidate_pair_id: Option<String>,
+        /// This side's certificate.
+        local_certificate_id: String,
+        /// The peer's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remote_certificate_id: Option<String>,
+        /// The DTLS version, as four hexadecimal digits.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tls_version: Option<String>,
+        /// The DTLS cipher suite, by its IANA name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dtls_cipher: Option<String>,
+        /// The SRTP profile, by its IANA name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        srtp_cipher: Option<String>,
+    }
+    /// `RTCIceCandidatePairStats` (W3C Statistics §8.13). Times are seconds.
+    CandidatePairStats {
+        /// Its transport.
+        transport_id: String,
+        /// This side's candidate.
+        local_candidate_id: String,
+        /// The peer's.
+        remote_candidate_id: String,
+        /// Always `succeeded`: only the selected pair is reported.
+        state: &'static str,
+        /// Whether it is in use.
+        nominated: bool,
+        /// Packets sent on it.
+        packets_sent: u64,
+        /// Packets received on it.
+        packets_received: u64,
+        /// Bytes sent on it.
+        bytes_sent: u64,
+        /// Bytes received on it.
+        bytes_received: u64,
+        /// The last round trip of a check.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        current_round_trip_time: Option<f64>,
+    }
+    /// `RTCIceCandidateStats` (W3C Statistics §8.12).
+    IceCandidateStats {
+        /// Its transport.
+        transport_id: String,
+        /// An IP address or a `.local` name.
+        address: String,
+        /// Its port.
+        port: u16,
+        /// `udp` or `tcp`.
+        protocol: String,
+        /// `host`, `srflx`, `prflx` or `relay`.
+        candidate_type: String,
+        /// Its priority.
+        priority: u32,
+        /// Its foundation.
+        foundation: String,
+    }
+    /// `RTCCertificateStats` (W3C Statistics §8.14).
+    CertificateStats {
+        /// The fingerprint, as pairs of hexadecimal digits.
+        fingerprint: String,
+        /// Its hash.
+        fingerprint_algorithm: String,
+        /// The certificate, DER in base64.
+        base64_certificate: String,
+    }
+}
+
+fn kind_name<S: Serializer>(kind: &MediaKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
+}
+
+fn as_map<S: Serializer>(entries: &[StatsEntry], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|entry| (&entry.id, entry)))
+}
+
+impl StatsReport {
+    pub(crate) fn push(&mut self, timestamp: f64, id: String, stats: Stats) {
+        self.entries.push(StatsEntry { id, timestamp, stats });
+    }
+
+    /// All dictionaries.
+    pub fn iter(&self) -> impl Iterator<Item = &StatsEntry> {
+        self.entries.iter()
+    }
+
+    /// The dictionary of this id.
+    pub fn get(&self, id: &str) -> Option<&StatsEntry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    /// The report as a browser would print it: an object of the dictionaries by their ids.
+    pub fn to_json(&self) -> serde_json::Value {
+        // Numbers, strings and maps with string keys always can be JSON.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The streams that are received.
+    pub fn inbound(&self) -> impl Iterator<Item = &InboundRtpStats> {
+        self.entries.iter().filter_map(|entry| match &entry.stats {
+            Stats::InboundRtp(stats) => Some(stats),
+            _ => None,
+        })
+    }
+
+    /// The streams that are sent.
+    pub fn outbound(&self) -> impl Iterator<Item = &OutboundRtpStats> {
+        self.entries.iter().filter_map(|entry| match &entry.stats {
+            Stats::OutboundRtp(stats) => Some(stats),
+            _ => None,
+        })
+    }
+}

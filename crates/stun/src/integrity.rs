@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use md5::{Digest, Md5};
@@ -58,11 +59,18 @@ impl PasswordAlgorithm {
 /// The key decides which attribute a [`Writer`](crate::Writer) appends: MESSAGE-INTEGRITY unless
 /// [`with_integrity`](Self::with_integrity) says otherwise. For verification either attribute is accepted, the
 /// stronger one checked when both are there (RFC 8489 §9.1.3).
+/// A clone shares that state.
 #[derive(Clone)]
 pub struct IntegrityKey {
-    sha1: hmac::Key,
-    sha256: hmac::Key,
+    state: Arc<KeyState>,
     integrity: Integrity,
+}
+
+/// An HMAC context takes 1.2 KB, and most keys need only one of the two: each is made when it is first used.
+struct KeyState {
+    bytes: Box<[u8]>,
+    sha1: OnceLock<Box<hmac::Key>>,
+    sha256: OnceLock<Box<hmac::Key>>,
 }
 
 impl IntegrityKey {
@@ -107,9 +115,13 @@ impl IntegrityKey {
 
     /// A key made elsewhere, such as the one inside a third-party access token (RFC 7635 §6.2).
     pub fn from_bytes(key: &[u8]) -> Self {
+        let state = KeyState {
+            bytes: key.into(),
+            sha1: OnceLock::new(),
+            sha256: OnceLock::new(),
+        };
         Self {
-            sha1: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key),
-            sha256: hmac::Key::new(hmac::HMAC_SHA256, key),
+            state: Arc::new(state),
             integrity: Integrity::Sha1,
         }
     }
@@ -127,10 +139,11 @@ impl IntegrityKey {
     }
 
     fn key(&self, integrity: Integrity) -> &hmac::Key {
-        match integrity {
-            Integrity::Sha1 => &self.sha1,
-            Integrity::Sha256 => &self.sha256,
-        }
+        let (slot, algorithm) = match integrity {
+            Integrity::Sha1 => (&self.state.sha1, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
+            Integrity::Sha256 => (&self.state.sha256, hmac::HMAC_SHA256),
+        };
+        slot.get_or_init(|| Box::new(hmac::Key::new(algorithm, &self.state.bytes)))
     }
 
     pub(crate) fn sign(&self, integrity: Integrity, message: &[u8]) -> hmac::Tag {

@@ -20,6 +20,7 @@ mod integrity;
 mod message;
 mod transaction;
 mod types;
+pub mod uri;
 mod writer;
 
 pub use attribute::{AttributeType, RawAttribute};

@@ -45,6 +45,7 @@ enum Secret {
     Token { token: Vec<u8>, key: IntegrityKey },
 }
 
+#[derive(Clone)]
 struct Challenge {
     realm: String,
     nonce: Vec<u8>,
@@ -57,6 +58,7 @@ struct Challenge {
 /// A username and password, and what the server last said about them.
 ///
 /// Close each request with [`finish`](Self::finish) and show each response to [`handle_response`](Self::handle_response).
+#[derive(Clone)]
 pub struct LongTerm {
     username: String,
     secret: Secret,

@@ -201,7 +201,7 @@ fn responses_to_protected_requests_must_be_protected() {
     let mut client = LongTerm::new("alice", "secret");
     exchange(&mut client, &server, now);
     let key = client.key().unwrap().clone();
-    let write = |end: &dyn Fn(&mut Writer<'_>)| {
+    let write = |end: &dyn Fn(&mut Writer<'_>) -> usize| {
         let mut buf = Vec::new();
         end(&mut Writer::new(
             &mut buf,
@@ -211,17 +211,16 @@ fn responses_to_protected_requests_must_be_protected() {
         ));
         buf
     };
-    let bare = write(&|w| drop(w.finish(true)));
-    let weaker =
-        write(&|w| drop(w.finish_with(&key.clone().with_integrity(Integrity::Sha1), true)));
-    let foreign = write(&|w| drop(w.finish_with(&crate::IntegrityKey::short_term("x"), true)));
+    let bare = write(&|w| w.finish(true));
+    let weaker = write(&|w| w.finish_with(&key.clone().with_integrity(Integrity::Sha1), true));
+    let foreign = write(&|w| w.finish_with(&crate::IntegrityKey::short_term("x"), true));
     for bytes in [bare, weaker, foreign] {
         assert_eq!(
             client.handle_response(&Message::parse(&bytes).unwrap(), true),
             Reaction::Discard
         );
     }
-    let right = write(&|w| drop(w.finish_with(&key, true)));
+    let right = write(&|w| w.finish_with(&key, true));
     assert_eq!(
         client.handle_response(&Message::parse(&right).unwrap(), true),
         Reaction::Accept

@@ -1,0 +1,136 @@
+//! One request under way, and how each kind is written.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use stun::credentials::LongTerm;
+use stun::{Class, Family, Method, Transaction, TransactionId, Writer};
+
+use crate::config::{Config, Families};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Allocate,
+    Refresh {
+        lifetime: Duration,
+        ticket: Option<Vec<u8>>,
+    },
+    Permissions(Vec<IpAddr>),
+    Channel {
+        number: u16,
+        peer: SocketAddr,
+    },
+    Connect(SocketAddr),
+}
+
+impl Op {
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::Allocate => Method::ALLOCATE,
+            Self::Refresh { .. } => Method::REFRESH,
+            Self::Permissions(_) => Method::CREATE_PERMISSION,
+            Self::Channel { .. } => Method::CHANNEL_BIND,
+            Self::Connect(_) => Method::CONNECT,
+        }
+    }
+
+    pub(super) fn write(&self, id: TransactionId, config: &Config, auth: &LongTerm) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        let mut writer = Writer::new(&mut bytes, Class::Request, self.method(), id);
+        match self {
+            Self::Allocate => write_allocate(&mut writer, config),
+            Self::Refresh { lifetime, ticket } => {
+                writer.lifetime(*lifetime);
+                if let Some(ticket) = ticket {
+                    writer.mobility_ticket(ticket);
+                }
+            }
+            Self::Permissions(ips) => {
+                for ip in ips {
+                    // The port is ignored (RFC 8656 §10.1).
+                    writer.xor_peer_address(SocketAddr::new(*ip, 0));
+                }
+            }
+            Self::Channel { number, peer } => {
+                writer.channel_number(*number).xor_peer_address(*peer);
+            }
+            Self::Connect(peer) => {
+                writer.xor_peer_address(*peer);
+            }
+        }
+        // RFC 8656 §5: FINGERPRINT only helps where TURN shares its port; it does with ICE.
+        auth.finish(&mut writer, true);
+        bytes
+    }
+}
+
+/// RFC 8656 §7.1.
+fn write_allocate(writer: &mut Writer<'_>, config: &Config) {
+    if let Some(software) = &config.software {
+        writer.software(software);
+    }
+    writer.requested_transport(config.relay.number());
+    writer.lifetime(config.lifetime);
+    if config.dont_fragment {
+        writer.dont_fragment();
+    }
+    match (config.reservation_token, config.families) {
+        // "MUST NOT include" a family or EVEN-PORT together with a reservation.
+        (Some(token), _) => {
+            writer.reservation_token(token);
+        }
+        (None, families) => {
+            match families {
+                Families::V4 => {}
+                Families::V6 => {
+                    writer.requested_address_family(Family::V6);
+                }
+                // Nor with EVEN-PORT that reserves.
+                Families::Both if config.even_port == Some(true) => {}
+                Families::Both => {
+                    writer.additional_address_family(Family::V6);
+                }
+            }
+            if let Some(reserve) = config.even_port {
+                writer.even_port(reserve);
+            }
+        }
+    }
+    if config.mobility {
+        writer.mobility_ticket(&[]);
+    }
+}
+
+/// A request, from its first sending to its answer.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) id: TransactionId,
+    pub(super) op: Op,
+    pub(super) bytes: Vec<u8>,
+    pub(super) timer: Timer,
+    /// To be sent at the next `poll_transmit`.
+    pub(super) due: bool,
+    pub(super) with_credentials: bool,
+    /// How often it was made anew: for a nonce, or after a server error.
+    pub(super) attempts: u8,
+    /// A response came that was not authentic (RFC 8489 §9.2.5).
+    pub(super) violated: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Timer {
+    /// Under way.
+    Running(Transaction),
+    /// Held back until then, after a server error.
+    Waiting(Instant),
+}
+
+impl Request {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.timer {
+            Timer::Running(transaction) => transaction.poll_timeout(),
+            Timer::Waiting(until) => Some(*until),
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! times a factor that bounds the queue it may cause (§4.3, equations 3 and 4). Otherwise the rate moves with the signal's
 //! distance from its reference and with its change (equations 5 to 7).
 //!
-//! Where this differs from the text, and why, stands at [`STANDING_QUEUE`], [`HEADROOM`] and [`Estimator::handle_timeout`].
+//! Where this differs from the text, and why, stands at `STANDING_QUEUE`, `HEADROOM`, `OVERRUN`, `DRAIN` and [`Estimator::handle_timeout`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -39,6 +39,12 @@ const MIN_FILTER: usize = 15;
 const STANDING_QUEUE: f64 = 0.025;
 /// The estimate does not outgrow what arrives by more than this: an application that sends less learns nothing of the path.
 const HEADROOM: f64 = 2.0;
+/// A queue longer than this is no noise: the rate falls to what arrives at once, instead of step by step.
+const OVERRUN: f64 = QTH;
+/// What arrives now, for that: long enough for the packets of four frames.
+const RECENT: Duration = Duration::from_millis(150);
+/// While a queue drains, its delay falls late: going far below what arrives would only leave the path idle afterwards.
+const DRAIN: f64 = 0.5;
 /// The base delay is the least of this many spans of this length, so that a new route is accepted in the end (§5.1.1).
 const BASE_SPANS: usize = 10;
 const BASE_SPAN: Duration = Duration::from_secs(30);
@@ -87,7 +93,8 @@ pub struct Estimator {
     /// The least one-way delay of each span, in seconds on unrelated clocks; newest last.
     base: VecDeque<f64>,
     base_since: Instant,
-    recent_delays: VecDeque<f64>,
+    /// Queuing delays with their arrivals, for the minimum filter.
+    recent_delays: VecDeque<(i64, f64)>,
     window: VecDeque<Sample>,
     p_loss: f64,
     p_mark: f64,
@@ -201,8 +208,13 @@ impl Estimator {
                 let sent = outcome.sent.saturating_duration_since(self.epoch);
                 let delay = arrival as f64 / 1e6 - sent.as_secs_f64();
                 queuing = (delay - self.base_delay(now, delay)).max(0.0);
-                self.recent_delays.push_back(queuing);
-                if self.recent_delays.len() > MIN_FILTER {
+                self.recent_delays.push_back((arrival, queuing));
+                // DFILT bounds the filter's delay, which 15 samples of a slow stream would exceed.
+                while self.recent_delays.len() > MIN_FILTER
+                    || self.recent_delays.front().is_some_and(|(first, _)| {
+                        arrival.saturating_sub(*first) as f64 / 1e6 > DFILT
+                    })
+                {
                     self.recent_delays.pop_front();
                 }
                 self.since_loss += 1.0;
@@ -245,26 +257,28 @@ impl Estimator {
         let least = self
             .recent_delays
             .iter()
-            .copied()
+            .map(|(_, queuing)| *queuing)
             .fold(f64::INFINITY, f64::min);
         if least.is_finite() { least } else { 0.0 }
     }
 
-    /// r_recv: what arrived in the window (§5.1.3).
-    fn receive_rate(&self) -> f64 {
-        let mut first = i64::MAX;
-        let mut last = i64::MIN;
-        let mut bytes = 0;
-        for sample in &self.window {
-            if let Some(arrival) = sample.arrival {
-                first = first.min(arrival);
-                last = last.max(arrival);
-                bytes += sample.size;
-            }
-        }
-        let span = last.saturating_sub(first).max(0) as f64 / 1e6;
+    /// r_recv: what arrived in the last `window` of the receiver's time (§5.1.3).
+    fn receive_rate(&self, window: Duration) -> f64 {
+        let arrivals = || {
+            self.window
+                .iter()
+                .filter_map(|sample| Some((sample.arrival?, sample.size)))
+        };
+        let last = arrivals().map(|(arrival, _)| arrival).max().unwrap_or(0);
+        let window = window.as_secs_f64();
+        let recent =
+            arrivals().filter(|(arrival, _)| last.saturating_sub(*arrival) as f64 / 1e6 <= window);
+        let (first, bytes) = recent.fold((last, 0), |(first, bytes), (arrival, size)| {
+            (first.min(arrival), bytes + size)
+        });
+        let span = last.saturating_sub(first) as f64 / 1e6;
         // The first packets of a call span too little time to divide by.
-        bytes as f64 * 8.0 / span.max(LOGWIN.as_secs_f64() * 0.8)
+        bytes as f64 * 8.0 / span.max(window * 0.8)
     }
 
     /// The aggregate congestion signal (equations 1 and 2).
@@ -303,7 +317,7 @@ impl Estimator {
             // After a pause one step must not be larger than the controller is stable for.
             .min(2.0 * DELTA);
         self.last_update = Some(now);
-        let received = self.receive_rate();
+        let received = self.receive_rate(LOGWIN);
         let signal = self.signal();
         let before = self.rate;
         let calm =
@@ -321,6 +335,13 @@ impl Estimator {
             // A signal out of all proportion still leaves the rate half of what it was.
             self.rate = self.rate.max(before / 2.0);
             self.rate = self.rate.min(before.max(HEADROOM * received));
+            let recent = self.receive_rate(RECENT);
+            if self.queuing_delay() > OVERRUN {
+                self.rate = self.rate.min(recent);
+            }
+            if lost == 0.0 && marked == 0.0 {
+                self.rate = self.rate.max((DRAIN * recent).min(before));
+            }
         }
         self.previous_signal = signal;
         self.clip();
@@ -346,7 +367,7 @@ impl Estimator {
         Snapshot {
             queuing_delay: Duration::from_secs_f64(self.queuing_delay()),
             loss: self.p_loss,
-            receive_rate: Bitrate::from_bps(self.receive_rate() as u64),
+            receive_rate: Bitrate::from_bps(self.receive_rate(LOGWIN) as u64),
             round_trip: self.round_trip,
         }
     }

@@ -120,7 +120,7 @@ impl NtpTime {
 
 fn duration_to_fraction(nanos: u32) -> u64 {
     // Rounded up, so that converting there and back gives the same nanosecond.
-    ((u64::from(nanos) << 32) + 999_999_999) / 1_000_000_000
+    (u64::from(nanos) << 32).div_ceil(1_000_000_000)
 }
 
 /// A time in units of 2⁻¹⁶ s, the format of DLSR and of compact NTP (RFC 3550 §4, §6.4.1).

@@ -70,7 +70,11 @@ impl Config {
             video_orientation: None,
             playout_delay: None,
             delivery: Delivery::Frames,
-            playout: Playout::default(),
+            playout: Playout {
+                // A late audio frame is lost, a late video frame is only shown late.
+                in_time: if video { 0.95 } else { 0.98 },
+                ..Playout::default()
+            },
             max_packets: if video { 2_048 } else { 256 },
             max_wait: Duration::from_millis(if video { 600 } else { 200 }),
         }

@@ -109,7 +109,7 @@ pub(super) fn write(buf: &mut Vec<u8>, sender: Ssrc, blocks: &[XrBlock<'_>]) {
                     buf.extend_from_slice(&time.0.to_be_bytes());
                 }
                 XrBlock::Dlrr(entries) => {
-                    put(buf, (u32::from(DLRR) << 24) | 3 * entries.len() as u32);
+                    put(buf, (u32::from(DLRR) << 24) | (3 * entries.len() as u32));
                     for entry in *entries {
                         put(buf, entry.ssrc.0);
                         put(buf, entry.last_rr);

@@ -9,8 +9,13 @@
 //!
 //! An input that once broke a target is kept as a seed named after the defect.
 
+pub mod sdp;
+
 /// A target: a name, which its seeds' folder and its binary share, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, in the order of the modules above.
-pub const TARGETS: &[Target] = &[];
+pub const TARGETS: &[Target] = &[
+    ("sdp_parse", sdp::sdp_parse),
+    ("sdp_attribute", sdp::sdp_attribute),
+];

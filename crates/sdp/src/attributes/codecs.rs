@@ -174,7 +174,8 @@ impl FromStr for Fmtp {
 
 impl Display for Fmtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.format, self.parameters)
+        let separator = if self.parameters.is_empty() { "" } else { " " };
+        write!(f, "{}{separator}{}", self.format, self.parameters)
     }
 }
 

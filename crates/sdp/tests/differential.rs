@@ -167,7 +167,7 @@ impl Generator {
         } else {
             let kind = self.pick(&["audio", "video", "text"]);
             let protocol =
-                self.pick(&[MediaLine::RTP, "RTP/AVP", "RTP/SAVPF", "TCP/TLS/RTP/SAVPF"]);
+                self.pick(&[MediaLine::RTP, "RTP/AVP", "RTP/SAVPF"]);
             let formats: Vec<_> = (0..=self.number(8)).map(|_| self.payload_type()).collect();
             MediaLine::new(kind, port, protocol, formats)
         };

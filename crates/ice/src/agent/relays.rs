@@ -1,0 +1,399 @@
+//! Relayed candidates (RFC 8445 §5.1.1.2, RFC 8656).
+
+use super::Agent;
+use super::ids::{PairId, RelayId};
+use super::local::NewCandidate;
+use crate::candidate::{CandidateType, Protocol};
+use crate::config::TransportPolicy;
+use crate::event::{DropReason, Event, Framing, Input, Path, Transmit};
+use crate::pair::{PairFailure, Route};
+use crate::relay::{Relay, RelayConfig, RelayState};
+use rand::{SeedableRng, rngs::StdRng};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+/// Redirections followed in all (RFC 8489 §10 leaves the number open).
+const MAX_RELAYS: usize = 32;
+
+impl Agent {
+    pub(super) fn queue_relay(&mut self, base: SocketAddr, config: RelayConfig) {
+        let local = match config.protocol {
+            Protocol::Udp => base,
+            // The connection gets its own port.
+            Protocol::Tcp | Protocol::Tls => SocketAddr::new(base.ip(), 0),
+        };
+        let known = (self.relays.iter()).any(|relay| {
+            relay.local == local
+                && relay.config.addr == config.addr
+                && relay.config.protocol == config.protocol
+        });
+        if known || self.relays.len() >= MAX_RELAYS {
+            return;
+        }
+        let id = RelayId(self.fresh_id());
+        self.relays.push(Relay {
+            id,
+            config,
+            local,
+            base,
+            state: RelayState::Queued,
+            client: None,
+            wanted: Vec::new(),
+        });
+    }
+
+    pub(super) fn retry_relays(&mut self) {
+        for relay in &mut self.relays {
+            if matches!(relay.state, RelayState::Failed(_)) {
+                relay.state = RelayState::Queued;
+                relay.client = None;
+            }
+        }
+    }
+
+    pub(super) fn start_next_relay(&mut self, now: Instant) -> bool {
+        let deadline = now + self.config.timing.gather_timeout;
+        let queued =
+            (self.relays.iter()).position(|relay| matches!(relay.state, RelayState::Queued));
+        let Some(index) = queued else { return false };
+        let relay = &mut self.relays[index];
+        if relay.config.protocol == Protocol::Udp {
+            self.allocate(now, index, deadline);
+        } else {
+            relay.state = RelayState::Connecting { deadline };
+            let (path, url) = (relay.path(), relay.config.url.clone());
+            self.events.push_back(Event::Connect {
+                path,
+                framing: Framing::Turn,
+                url: Some(url),
+            });
+        }
+        true
+    }
+
+    fn allocate(&mut self, now: Instant, index: usize, deadline: Instant) {
+        let rng = StdRng::from_rng(&mut self.rng);
+        let Some(relay) = self.relays.get_mut(index) else {
+            return;
+        };
+        let transport = match relay.config.protocol {
+            Protocol::Udp => turn::Transport::Udp,
+            Protocol::Tcp | Protocol::Tls => turn::Transport::Stream,
+        };
+        let credentials =
+            turn::Credentials::password(&relay.config.username, &relay.config.password);
+        let mut config = turn::Config::new(relay.config.addr, transport, credentials);
+        if relay.config.addr.is_ipv6() {
+            config.families = turn::Families::Both;
+        }
+        let mut client = turn::Client::new(now, config, rng);
+        for peer in relay.wanted.drain(..) {
+            client.create_permission(now, peer.ip());
+        }
+        relay.client = Some(client);
+        relay.state = RelayState::Allocating { deadline };
+    }
+
+    pub(super) fn relay_connected(&mut self, now: Instant, index: usize) {
+        if let Some(RelayState::Connecting { deadline }) =
+            self.relays.get(index).map(|relay| &relay.state)
+        {
+            let deadline = *deadline;
+            self.allocate(now, index, deadline);
+        }
+    }
+
+    pub(super) fn relay_disconnected(&mut self, now: Instant, index: usize) {
+        self.relay_failed(
+            now,
+            index,
+            None,
+            "the connection to the server is closed".into(),
+        );
+    }
+
+    /// Everything the clients want done, and what they report.
+    pub(super) fn drive_relays(&mut self, now: Instant) {
+        for index in 0..self.relays.len() {
+            let relay = &mut self.relays[index];
+            if relay.deadline().is_some_and(|deadline| deadline <= now) {
+                self.relay_failed(now, index, None, "the TURN server does not answer".into());
+                continue;
+            }
+            let Some(client) = &mut relay.client else {
+                continue;
+            };
+            if client.poll_timeout().is_some_and(|at| at <= now) {
+                client.handle_timeout(now);
+            }
+            self.take_relay_events(now, index);
+        }
+    }
+
+    fn take_relay_events(&mut self, now: Instant, index: usize) {
+        while let Some(event) = (self.relays.get_mut(index))
+            .and_then(|relay| relay.client.as_mut())
+            .and_then(turn::Client::poll_event)
+        {
+            self.take_relay_event(now, index, event);
+        }
+    }
+
+    fn take_relay_event(&mut self, now: Instant, index: usize, event: turn::Event) {
+        let Some(relay) = self.relays.get_mut(index) else {
+            return;
+        };
+        let id = relay.id;
+        match event {
+            turn::Event::Allocated {
+                relayed,
+                relayed_other,
+                mapped,
+                ..
+            } => {
+                relay.state = RelayState::Allocated;
+                self.relay_allocated(index, mapped, [Some(relayed), relayed_other]);
+            }
+            turn::Event::AllocationFailed(failure) | turn::Event::Lost(failure) => {
+                self.relay_failed(now, index, failure.code, failure.reason);
+            }
+            turn::Event::TryAlternate { server, .. } => {
+                let (base, mut config) = (relay.base, relay.config.clone());
+                config.addr = server;
+                self.relay_failed(now, index, Some(300), "Try Alternate".into());
+                self.queue_relay(base, config);
+            }
+            turn::Event::PermissionInstalled(peer) => {
+                for pair in self.pairs_of(id, Some(peer)) {
+                    self.pair_ready(now, pair);
+                }
+            }
+            turn::Event::PermissionFailed { peer, .. } => {
+                for pair in self.pairs_of(id, Some(peer)) {
+                    if let Some(pair) = self.pair_mut(pair) {
+                        pair.fail(PairFailure::Relay);
+                    }
+                }
+                self.forget_failed_selection(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn relay_allocated(
+        &mut self,
+        index: usize,
+        mapped: SocketAddr,
+        relayed: [Option<SocketAddr>; 2],
+    ) {
+        let Some(relay) = self.relays.get(index) else {
+            return;
+        };
+        let (id, base, protocol) = (relay.id, relay.base, relay.config.protocol);
+        let server: (IpAddr, Box<str>) = (relay.config.addr.ip(), relay.config.url.as_str().into());
+        // What the server sees of a UDP socket is a server-reflexive candidate, too.
+        if protocol == Protocol::Udp && self.config.transport_policy == TransportPolicy::All {
+            self.add_local(NewCandidate {
+                typ: CandidateType::ServerReflexive,
+                addr: mapped,
+                base,
+                related: Some(base),
+                relay: None,
+                server: Some(server.clone()),
+                protocol: Protocol::Udp,
+                tcp_type: None,
+            });
+        }
+        for addr in relayed.into_iter().flatten() {
+            self.add_local(NewCandidate {
+                typ: CandidateType::Relayed,
+                addr,
+                base,
+                related: Some(mapped),
+                relay: Some((id, protocol)),
+                server: Some(server.clone()),
+                protocol: Protocol::Udp,
+                tcp_type: None,
+            });
+        }
+    }
+
+    /// The relay is of no more use: neither are its candidates and pairs.
+    fn relay_failed(&mut self, now: Instant, index: usize, code: Option<u16>, text: String) {
+        let Some(relay) = self.relays.get_mut(index) else {
+            return;
+        };
+        if matches!(relay.state, RelayState::Failed(_)) {
+            return;
+        }
+        relay.state = RelayState::Failed(match code {
+            Some(code) => format!("{code} {text}"),
+            None => text.clone(),
+        });
+        relay.client = None;
+        let (id, local, path) = (relay.id, relay.base, relay.path());
+        let url = relay.config.url.clone();
+        if path.protocol != Protocol::Udp {
+            self.events.push_back(Event::Disconnect(path));
+        }
+        self.server_failed(local, url, code, text);
+        for pair in self.pairs_of(id, None) {
+            if let Some(pair) = self.pair_mut(pair) {
+                pair.fail(PairFailure::Relay);
+            }
+        }
+        self.forget_failed_selection(now);
+        let gone = |local: &super::local::Local| local.relay == Some(id);
+        for local in self.locals.iter().filter(|local| gone(local)) {
+            if let Some(announced) = &local.announced {
+                self.events
+                    .push_back(Event::LocalCandidateRemoved(announced.clone()));
+            }
+        }
+        // The failed pairs and their candidates stay for the report, until the restart or the next allocation.
+        let pairs = &self.pairs;
+        self.transactions.retain(|one| {
+            pairs
+                .iter()
+                .any(|pair| pair.id == one.pair && pair.failure.is_none())
+        });
+        for local in self.locals.iter_mut().filter(|local| gone(local)) {
+            local.announced = None;
+        }
+    }
+
+    fn pairs_of(&self, id: RelayId, ip: Option<IpAddr>) -> Vec<PairId> {
+        (self.pairs.iter())
+            .filter(|pair| match pair.route {
+                Route::Relayed { relay, peer } => {
+                    relay == id && ip.is_none_or(|ip| ip == peer.ip())
+                }
+                Route::Direct(_) => false,
+            })
+            .map(|pair| pair.id)
+            .collect()
+    }
+
+    // The way through.
+
+    pub(super) fn relay_at(&self, path: Path) -> Option<usize> {
+        if self.relays.is_empty() {
+            return None;
+        }
+        (self.relays.iter()).position(|relay| {
+            relay.local == path.local
+                && relay.path() == path
+                && !matches!(relay.state, RelayState::Failed(_))
+        })
+    }
+
+    pub(super) fn handle_relay_datagram(
+        &mut self,
+        now: Instant,
+        index: usize,
+        data: &[u8],
+    ) -> Input {
+        let Some(relay) = self.relays.get_mut(index) else {
+            return Input::Dropped(DropReason::UnknownSocket);
+        };
+        let id = relay.id;
+        let server = relay.path().remote;
+        let Some(client) = &mut relay.client else {
+            return Input::Dropped(DropReason::UnknownTransaction);
+        };
+        match client.handle_datagram(now, server, data) {
+            turn::Input::Consumed => {
+                self.take_relay_events(now, index);
+                self.drive(now);
+                Input::Consumed
+            }
+            turn::Input::Data { peer, range } => {
+                let route = Route::Relayed { relay: id, peer };
+                let Some(inner) = data.get(range.clone()) else {
+                    return Input::Dropped(DropReason::Malformed);
+                };
+                if stun::is_message(inner) {
+                    let input = self.handle_stun(now, route, inner);
+                    self.drive(now);
+                    return input;
+                }
+                self.handle_data(now, route, range)
+            }
+            turn::Input::Dropped(_) => Input::Dropped(DropReason::Relay),
+        }
+    }
+
+    pub(super) fn permit(&mut self, id: RelayId, peer: SocketAddr) {
+        let Some(relay) = self.relays.iter_mut().find(|relay| relay.id == id) else {
+            return;
+        };
+        if !relay.permits(peer) && !relay.wanted.iter().any(|one| one.ip() == peer.ip()) {
+            relay.wanted.push(peer);
+        }
+    }
+
+    pub(super) fn bind_channel(&mut self, now: Instant, id: RelayId, peer: SocketAddr) {
+        if let Some(client) = (self.relays.iter_mut())
+            .find(|relay| relay.id == id)
+            .and_then(|relay| relay.client.as_mut())
+        {
+            client.bind_channel(now, peer);
+        }
+    }
+
+    pub(super) fn install_permissions(&mut self, now: Instant) {
+        for relay in &mut self.relays {
+            if let Some(client) = &mut relay.client {
+                for peer in relay.wanted.drain(..) {
+                    client.create_permission(now, peer.ip());
+                }
+            }
+        }
+    }
+
+    pub(super) fn relay_timeout(&self) -> Option<Instant> {
+        (self.relays.iter())
+            .flat_map(|relay| {
+                let client = relay.client.as_ref().and_then(turn::Client::poll_timeout);
+                [relay.deadline(), client]
+            })
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn relay_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
+        for relay in &mut self.relays {
+            let Some(client) = &mut relay.client else {
+                continue;
+            };
+            if let Some(transmit) = client.poll_transmit(now, buf) {
+                return Some(Transmit {
+                    protocol: relay.config.protocol,
+                    local: relay.local,
+                    remote: transmit.remote,
+                    len: transmit.len,
+                });
+            }
+        }
+        None
+    }
+
+    /// Releases the relays; `poll_transmit` has the messages.
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        for relay in &mut self.relays {
+            if let Some(client) = &mut relay.client {
+                client.close(now);
+            }
+        }
+        self.state = crate::State::Closed;
+        self.selected = None;
+        self.pairs.clear();
+        self.transactions.clear();
+        self.responses.clear();
+        self.triggered.clear();
+        self.early.clear();
+        self.timeout = None;
+        self.events
+            .push_back(Event::StateChange(crate::State::Closed));
+    }
+}

@@ -56,7 +56,7 @@ fn by_stream(ecn_every: Option<usize>) -> Bitrate {
         let arrivals: Vec<_> = (0..count)
             .map(|index| CcfbArrival {
                 received: true,
-                ecn: if ecn_every.is_some_and(|every| index as usize % every == 0) {
+                ecn: if ecn_every.is_some_and(|every| (index as usize).is_multiple_of(every)) {
                     3
                 } else {
                     1

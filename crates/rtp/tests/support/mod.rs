@@ -299,10 +299,8 @@ impl Endpoint for Party {
         if self.sending {
             next = next.min(self.next_audio).min(self.next_video);
         }
-        [self.audio_in.poll_timeout(), self.video_in.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .fold(Some(next), |next, other| next.map(|next| next.min(other)))
+        let streams = [self.audio_in.poll_timeout(), self.video_in.poll_timeout()];
+        streams.into_iter().flatten().chain([next]).min()
     }
 }
 

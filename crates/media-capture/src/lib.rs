@@ -30,6 +30,8 @@
     reason = "devices work in real time: this crate is where the clock is read"
 )]
 
+#[cfg(feature = "cpal")]
+mod cpal_host;
 pub mod devices;
 pub mod input;
 pub mod playout;

@@ -2,6 +2,8 @@
 
 pub(crate) mod choices;
 mod control;
+#[cfg(feature = "cpal")]
+mod microphone;
 pub mod synthetic;
 
 pub(crate) use control::Control;
@@ -48,6 +50,10 @@ pub enum OpenError {
 }
 
 /// The real devices of a kind, the system's default first.
-pub(crate) fn system(_kind: MediaDeviceKind) -> Vec<Arc<dyn InputDevice>> {
-    Vec::new()
+pub(crate) fn system(kind: MediaDeviceKind) -> Vec<Arc<dyn InputDevice>> {
+    match kind {
+        #[cfg(feature = "cpal")]
+        MediaDeviceKind::AudioInput => microphone::microphones(),
+        _ => Vec::new(),
+    }
 }

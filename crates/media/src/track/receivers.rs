@@ -64,6 +64,11 @@ macro_rules! typed_receiver {
                 self.frames.try_recv()?.$into()
             }
 
+            /// Whether nothing will come any more.
+            pub fn is_ended(&self) -> bool {
+                self.frames.is_ended()
+            }
+
             /// How many were lost because this consumer was too slow.
             pub fn dropped(&self) -> u64 {
                 self.frames.dropped()

@@ -240,19 +240,27 @@ impl TrackWriter {
         state.stopped
     }
 
-    /// Ends the tracks, firing [`TrackEvent::Ended`](super::TrackEvent::Ended). The same as dropping the writer.
-    pub fn end(self) {}
+    /// Ends the tracks, firing [`TrackEvent::Ended`](super::TrackEvent::Ended), and wakes whoever waits in
+    /// [`stopped`](Self::stopped). Dropping the writer does the same.
+    pub fn end(&self) {
+        let mut state = self.source.lock();
+        state.stopped = true;
+        let tracks = tracks(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        self.source.stopped.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        for track in &tracks.live {
+            track.end(true);
+        }
+    }
 }
 
 impl Drop for TrackWriter {
     fn drop(&mut self) {
-        let mut state = self.source.lock();
-        state.stopped = true;
-        let tracks = tracks(&mut state);
-        drop(state);
-        for track in &tracks.live {
-            track.end(true);
-        }
+        self.end();
     }
 }
 

@@ -11,7 +11,7 @@ const LEAST_TARGET: Duration = Duration::from_millis(20);
 const MOST_TARGET: Duration = Duration::from_millis(250);
 /// After running dry, this much more waits.
 const RAISE: Duration = Duration::from_millis(15);
-/// After this long in which more than [`SPARE`] and one piece always remained, [`LOWER`] less waits.
+/// After this long in which [`SPARE`] would always have remained all the same, [`LOWER`] less waits.
 const CALM: Duration = Duration::from_secs(10);
 const LOWER: Duration = Duration::from_millis(5);
 const SPARE: Duration = Duration::from_millis(10);
@@ -157,7 +157,9 @@ impl PlayoutBuffer {
             if self.calm < self.frames(CALM) {
                 return;
             }
-            if self.least > self.frames(SPARE) + asked {
+            // What would have remained, had no more waited on average than is wanted.
+            let remained = self.least as f64 + self.wanted() as f64 - self.average;
+            if remained > self.frames(SPARE + LOWER) as f64 {
                 let lowered = self.target.saturating_sub(self.frames(LOWER));
                 self.target = lowered.max(self.frames(LEAST_TARGET));
             }
@@ -172,7 +174,7 @@ impl PlayoutBuffer {
             return 0.0;
         }
         let excess = (self.average - self.wanted() as f64) / f64::from(self.format.sample_rate);
-        let beyond = excess - excess.clamp(-TOLERATED, TOLERATED);
+        let beyond = excess - excess.clamp(0.0, TOLERATED);
         (beyond * HASTE).clamp(-MOST_HASTE, MOST_HASTE)
     }
 

@@ -16,8 +16,10 @@
 
 mod attribute;
 pub mod credentials;
+pub mod discovery;
 mod integrity;
 mod message;
+mod server;
 mod transaction;
 mod types;
 pub mod uri;
@@ -29,6 +31,7 @@ pub use integrity::{
     userhash,
 };
 pub use message::{Attributes, ChangeRequest, Message, ParseError, is_message};
+pub use server::{Reply, Server, ServerStats};
 pub use transaction::{RELIABLE_TIMEOUT, Retransmission, RtoEstimator, TimedOut, Transaction};
 pub use types::{Class, ErrorCode, Family, HEADER_LEN, MAGIC_COOKIE, Method, TransactionId};
 pub use writer::Writer;

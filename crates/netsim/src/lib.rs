@@ -32,6 +32,10 @@
 //! | `pcap` | the capture file |
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod datagram;
 mod link;
 mod nat;

@@ -29,6 +29,10 @@
 //! Nothing that is read panics or costs more than time and memory linear in its length.
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod attribute;
 pub mod attributes;
 mod error;

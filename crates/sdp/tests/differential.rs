@@ -41,7 +41,7 @@ impl Generator {
 
     fn phrase(&mut self) -> String {
         let words: Vec<_> = (0..=self.number(4)).map(|_| self.word(9)).collect();
-        words.join(&self.pick(&[" ", " ü ", ": ", "=", "; "]))
+        words.join(self.pick(&[" ", " ü ", ": ", "=", "; "]))
     }
 
     fn address(&mut self) -> IpAddr {
@@ -166,8 +166,7 @@ impl Generator {
             MediaLine::new("application", port, MediaLine::SCTP, ["webrtc-datachannel"])
         } else {
             let kind = self.pick(&["audio", "video", "text"]);
-            let protocol =
-                self.pick(&[MediaLine::RTP, "RTP/AVP", "RTP/SAVPF"]);
+            let protocol = self.pick(&[MediaLine::RTP, "RTP/AVP", "RTP/SAVPF"]);
             let formats: Vec<_> = (0..=self.number(8)).map(|_| self.payload_type()).collect();
             MediaLine::new(kind, port, protocol, formats)
         };

@@ -29,24 +29,24 @@ impl<'a, 'b> List<'a, 'b> {
     }
 }
 
-/// RFC 7587 §6.1. What is `None` is not written and means the default in brackets.
+/// RFC 7587 §6.1. What is `None` is not written and means the default in parentheses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpusParameters {
-    /// Shortest packet wanted, in ms [3].
+    /// Shortest packet wanted, in ms (3).
     pub minptime: Option<u32>,
-    /// Whether in-band forward error correction is of use [no].
+    /// Whether in-band forward error correction is of use (no).
     pub use_inband_fec: Option<bool>,
-    /// Whether discontinuous transmission is welcome [no].
+    /// Whether discontinuous transmission is welcome (no).
     pub use_dtx: Option<bool>,
-    /// Whether stereo is preferred to receive [no].
+    /// Whether stereo is preferred to receive (no).
     pub stereo: Option<bool>,
-    /// Whether stereo is likely to be sent [no].
+    /// Whether stereo is likely to be sent (no).
     pub sprop_stereo: Option<bool>,
-    /// Whether a constant bitrate is wanted [no].
+    /// Whether a constant bitrate is wanted (no).
     pub cbr: Option<bool>,
     /// Highest average bitrate to receive, in bit/s.
     pub max_average_bitrate: Option<u32>,
-    /// Highest sample rate worth sending, in Hz [48000].
+    /// Highest sample rate worth sending, in Hz (48000).
     pub max_playback_rate: Option<u32>,
 }
 

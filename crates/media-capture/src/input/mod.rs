@@ -1,15 +1,24 @@
 //! Cameras and microphones, whatever is behind them: one trait, [`InputDevice`].
 
-pub(crate) mod choices;
+#[cfg(any(feature = "file", all(feature = "v4l2", target_os = "linux")))]
+mod adapter;
+mod choices;
 mod control;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "cpal")]
 mod microphone;
 pub mod synthetic;
+#[cfg(all(feature = "v4l2", target_os = "linux"))]
+mod v4l2;
 
-pub(crate) use control::Control;
+use control::Control;
 
 use crate::devices::{MediaDeviceInfo, MediaDeviceKind};
-use media::{MediaStreamTrack, MediaTrackCapabilities, MediaTrackConstraints, MediaTrackSettings};
+use media::{
+    MediaKind, MediaStreamTrack, MediaTrackCapabilities, MediaTrackConstraints, MediaTrackSettings,
+    TrackInit, TrackWriter,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,6 +63,37 @@ pub(crate) fn system(kind: MediaDeviceKind) -> Vec<Arc<dyn InputDevice>> {
     match kind {
         #[cfg(feature = "cpal")]
         MediaDeviceKind::AudioInput => microphone::microphones(),
+        #[cfg(all(feature = "v4l2", target_os = "linux"))]
+        MediaDeviceKind::VideoInput => v4l2::cameras(),
         _ => Vec::new(),
     }
+}
+
+/// Makes the track, and a thread that feeds it until it is stopped.
+fn start_thread<D: InputDevice + Clone + 'static>(
+    device: D,
+    kind: MediaKind,
+    settings: MediaTrackSettings,
+    constraints: MediaTrackConstraints,
+    run: impl FnOnce(TrackWriter, Arc<Control>) + Send + 'static,
+) -> Result<MediaStreamTrack, OpenError> {
+    let info = device.info();
+    let capabilities = device.capabilities();
+    let control = Control::new(settings.clone(), move |c| device.possible_settings(c));
+    let (track, writer) = MediaStreamTrack::new(
+        kind,
+        TrackInit {
+            label: info.label,
+            settings,
+            capabilities,
+            constraints,
+            control: Some(control.clone()),
+            ..Default::default()
+        },
+    );
+    std::thread::Builder::new()
+        .name(info.device_id)
+        .spawn(move || run(writer, control))
+        .map_err(|error| OpenError::NotReadable(error.to_string()))?;
+    Ok(track)
 }

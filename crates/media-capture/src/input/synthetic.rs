@@ -4,15 +4,14 @@
 //! say what they are.
 
 use super::choices::{AudioMode, AudioRange, VideoMode, VideoRange, audio_modes, video_modes};
-use super::{Control, InputDevice, OpenError};
+use super::{Control, InputDevice, OpenError, start_thread};
 use crate::devices::{MediaDeviceInfo, MediaDeviceKind};
 use crate::testcard::TestCard;
 use crate::tone::{DEFAULT_FREQUENCY, Tone};
 use media::{
     MediaKind, MediaStreamTrack, MediaTrackCapabilities, MediaTrackConstraints, MediaTrackSettings,
-    TrackInit, TrackWriter,
+    TrackWriter,
 };
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The id of the synthetic camera.
@@ -90,7 +89,7 @@ impl InputDevice for SyntheticCamera {
         constraints: MediaTrackConstraints,
         epoch: Instant,
     ) -> Result<MediaStreamTrack, OpenError> {
-        start(
+        start_thread(
             *self,
             MediaKind::Video,
             settings,
@@ -169,7 +168,7 @@ impl InputDevice for SyntheticMicrophone {
         epoch: Instant,
     ) -> Result<MediaStreamTrack, OpenError> {
         let tone = Tone::new(self.frequency);
-        start(
+        start_thread(
             *self,
             MediaKind::Audio,
             settings,
@@ -179,35 +178,6 @@ impl InputDevice for SyntheticMicrophone {
             },
         )
     }
-}
-
-/// Makes the track, and a thread that feeds it until it is stopped.
-fn start<D: InputDevice + Clone + 'static>(
-    device: D,
-    kind: MediaKind,
-    settings: MediaTrackSettings,
-    constraints: MediaTrackConstraints,
-    run: impl FnOnce(TrackWriter, Arc<Control>) + Send + 'static,
-) -> Result<MediaStreamTrack, OpenError> {
-    let info = device.info();
-    let capabilities = device.capabilities();
-    let control = Control::new(settings.clone(), move |c| device.possible_settings(c));
-    let (track, writer) = MediaStreamTrack::new(
-        kind,
-        TrackInit {
-            label: info.label,
-            settings,
-            capabilities,
-            constraints,
-            control: Some(control.clone()),
-            ..Default::default()
-        },
-    );
-    std::thread::Builder::new()
-        .name(info.device_id)
-        .spawn(move || run(writer, control))
-        .map_err(|error| OpenError::NotReadable(error.to_string()))?;
-    Ok(track)
 }
 
 fn show_card(writer: &TrackWriter, control: &Control, epoch: Instant) {

@@ -33,13 +33,13 @@ impl Agent {
             remote: self.explain_remote(),
             pairs: pairs.collect(),
             discarded: (self.discarded.iter())
-                .map(|(route, why)| (self.from_of(*route), route.peer().to_string(), *why))
+                .map(|(route, why)| (self.source_of(*route), route.peer().to_string(), *why))
                 .collect(),
             counters: self.counters,
         }
     }
 
-    fn from_of(&self, route: Route) -> String {
+    fn source_of(&self, route: Route) -> String {
         match route {
             Route::Direct(path) => path.local.to_string(),
             Route::Relayed { relay, .. } => match self.relay(relay) {

@@ -13,8 +13,6 @@ mod remote;
 mod requests;
 mod restart;
 mod state;
-#[cfg(test)]
-mod tests;
 
 use crate::candidate::Candidate;
 use crate::config::{Config, LocalSocket, Role, Server};

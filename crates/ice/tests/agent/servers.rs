@@ -1,0 +1,259 @@
+//! A STUN server, and as much of a TURN server (RFC 8656) as an ICE agent asks for.
+
+use netsim::{Datagram, Endpoint, Transport};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+use stun::{Class, ErrorCode, IntegrityKey, Message, Method, PasswordAlgorithm, Writer};
+
+/// Answers Binding requests.
+#[derive(Default)]
+pub(crate) struct StunServer {
+    out: VecDeque<Datagram>,
+}
+
+impl Endpoint for StunServer {
+    fn handle_datagram(&mut self, _now: Instant, d: Datagram) {
+        if let Some(answer) = binding_answer(&d) {
+            self.out.push_back(answer);
+        }
+    }
+    fn handle_timeout(&mut self, _now: Instant) {}
+    fn poll_transmit(&mut self, _now: Instant) -> Option<Datagram> {
+        self.out.pop_front()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+fn binding_answer(d: &Datagram) -> Option<Datagram> {
+    let message = Message::parse(&d.payload).ok()?;
+    if (message.class(), message.method()) != (Class::Request, Method::BINDING) {
+        return None;
+    }
+    let mut buf = Vec::new();
+    Writer::new(
+        &mut buf,
+        Class::Success,
+        Method::BINDING,
+        message.transaction_id(),
+    )
+    .xor_mapped_address(d.src)
+    .finish(true);
+    Some(Datagram {
+        payload: buf,
+        ..Datagram::new(d.dst, d.src, [])
+    })
+}
+
+struct Allocation {
+    relayed: SocketAddr,
+    permissions: BTreeSet<IpAddr>,
+    channels: BTreeMap<u16, SocketAddr>,
+}
+
+/// Relays for user `user` with password `pass`, over UDP and TCP, from ports of its own address.
+pub(crate) struct TurnServer {
+    addr: SocketAddr,
+    allocations: BTreeMap<(Transport, SocketAddr), Allocation>,
+    next_port: u16,
+    out: VecDeque<Datagram>,
+    /// Answers nothing any more.
+    pub(crate) dead: bool,
+    /// Refuses every allocation with this code.
+    pub(crate) refuses: Option<u16>,
+}
+
+const REALM: &str = "example.org";
+
+impl TurnServer {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            allocations: BTreeMap::new(),
+            next_port: 50_000,
+            out: VecDeque::new(),
+            dead: false,
+            refuses: None,
+        }
+    }
+
+    pub(crate) fn allocations(&self) -> usize {
+        self.allocations.len()
+    }
+
+    fn reply(&mut self, d: &Datagram, payload: Vec<u8>) {
+        self.out.push_back(Datagram {
+            transport: d.transport,
+            ..Datagram::new(d.dst, d.src, payload)
+        });
+    }
+
+    fn from_client(&mut self, d: &Datagram) {
+        if d.payload.first().is_some_and(|first| *first >= 0x40) {
+            self.channel_data(d);
+            return;
+        }
+        if let Some(answer) = binding_answer(d) {
+            self.out.push_back(answer);
+            return;
+        }
+        let Ok(message) = Message::parse(&d.payload) else {
+            return;
+        };
+        let client = (d.transport, d.src);
+        if message.class() == Class::Indication {
+            let (Some(peer), Some(data)) = (message.xor_peer_address(), message.data()) else {
+                return;
+            };
+            if let Some(allocation) = self.allocations.get(&client)
+                && allocation.permissions.contains(&peer.ip())
+            {
+                self.out
+                    .push_back(Datagram::new(allocation.relayed, peer, data));
+            }
+            return;
+        }
+        let key = IntegrityKey::long_term("user", REALM, "pass", PasswordAlgorithm::Md5);
+        let mut buf = Vec::new();
+        let (method, id) = (message.method(), message.transaction_id());
+        let error = |buf: &mut Vec<u8>, code| {
+            let mut writer = Writer::new(buf, Class::Error, method, id);
+            writer.error_code(code);
+            if code == ErrorCode::UNAUTHENTICATED {
+                writer.realm(REALM).nonce(b"nonce").finish(false);
+            } else {
+                writer.finish_with(&key, false);
+            }
+        };
+        if message.username() != Some("user") || message.check_integrity(&key).is_err() {
+            error(&mut buf, ErrorCode::UNAUTHENTICATED);
+            return self.reply(d, buf);
+        }
+        if let (Method::ALLOCATE, Some(code)) = (method, self.refuses) {
+            error(&mut buf, code);
+            return self.reply(d, buf);
+        }
+        let known = self.allocations.contains_key(&client);
+        if !known && method != Method::ALLOCATE {
+            error(&mut buf, ErrorCode::ALLOCATION_MISMATCH);
+            return self.reply(d, buf);
+        }
+        let mut writer = Writer::new(&mut buf, Class::Success, method, id);
+        match method {
+            Method::ALLOCATE => {
+                if !known {
+                    self.next_port += 1;
+                    let relayed = SocketAddr::new(self.addr.ip(), self.next_port);
+                    let allocation = Allocation {
+                        relayed,
+                        permissions: BTreeSet::new(),
+                        channels: BTreeMap::new(),
+                    };
+                    self.allocations.insert(client, allocation);
+                }
+                writer
+                    .xor_relayed_address(self.allocations[&client].relayed)
+                    .xor_mapped_address(d.src)
+                    .lifetime(Duration::from_secs(600));
+            }
+            Method::REFRESH => {
+                let lifetime = message.lifetime().unwrap_or(Duration::from_secs(600));
+                if lifetime.is_zero() {
+                    self.allocations.remove(&client);
+                }
+                writer.lifetime(lifetime);
+            }
+            Method::CREATE_PERMISSION => {
+                let peers = message.xor_peer_addresses().map(|peer| peer.ip());
+                self.allocations
+                    .get_mut(&client)
+                    .unwrap()
+                    .permissions
+                    .extend(peers);
+            }
+            Method::CHANNEL_BIND => {
+                let (number, peer) = (
+                    message.channel_number().unwrap(),
+                    message.xor_peer_address().unwrap(),
+                );
+                let allocation = self.allocations.get_mut(&client).unwrap();
+                allocation.permissions.insert(peer.ip());
+                allocation.channels.insert(number, peer);
+            }
+            _ => {}
+        }
+        writer.finish_with(&key, false);
+        self.reply(d, buf);
+    }
+
+    fn channel_data(&mut self, d: &Datagram) {
+        let (Some(&[n0, n1, l0, l1]), Some(allocation)) = (
+            d.payload.first_chunk(),
+            self.allocations.get(&(d.transport, d.src)),
+        ) else {
+            return;
+        };
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        let peer = allocation.channels.get(&u16::from_be_bytes([n0, n1]));
+        if let (Some(peer), Some(data)) = (peer, d.payload.get(4..4 + len)) {
+            self.out
+                .push_back(Datagram::new(allocation.relayed, *peer, data));
+        }
+    }
+
+    fn from_peer(&mut self, d: &Datagram) {
+        let found = self
+            .allocations
+            .iter()
+            .find(|(_, one)| one.relayed == d.dst);
+        let Some(((transport, client), allocation)) = found else {
+            return;
+        };
+        if !allocation.permissions.contains(&d.src.ip()) {
+            return;
+        }
+        let channel = allocation.channels.iter().find(|(_, peer)| **peer == d.src);
+        let mut buf = Vec::new();
+        match channel {
+            Some((number, _)) => {
+                buf.extend_from_slice(&number.to_be_bytes());
+                buf.extend_from_slice(&(d.payload.len() as u16).to_be_bytes());
+                buf.extend_from_slice(&d.payload);
+                if *transport == Transport::Tcp {
+                    buf.resize(buf.len().next_multiple_of(4), 0);
+                }
+            }
+            None => {
+                let id = stun::TransactionId([9; 12]);
+                Writer::new(&mut buf, Class::Indication, Method::DATA, id)
+                    .xor_peer_address(d.src)
+                    .data(&d.payload)
+                    .finish(false);
+            }
+        }
+        let (transport, client) = (*transport, *client);
+        self.out.push_back(Datagram {
+            transport,
+            ..Datagram::new(self.addr, client, buf)
+        });
+    }
+}
+
+impl Endpoint for TurnServer {
+    fn handle_datagram(&mut self, _now: Instant, d: Datagram) {
+        match d.dst == self.addr {
+            _ if self.dead => {}
+            true => self.from_client(&d),
+            false => self.from_peer(&d),
+        }
+    }
+    fn handle_timeout(&mut self, _now: Instant) {}
+    fn poll_transmit(&mut self, _now: Instant) -> Option<Datagram> {
+        self.out.pop_front()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}

@@ -87,7 +87,7 @@ pub struct Timing {
     pub rto: Duration,
     /// Retransmission timeouts double up to this.
     pub max_rto: Duration,
-    /// Rc: how often a check is sent (RFC 8489 §6.2.1).
+    /// Rc: how often a check is sent (RFC 8489 §6.2.1). With the default timeouts a check fails after 13.5 s.
     pub max_transmissions: u32,
     /// How long a STUN server may take to answer before it counts as dead.
     pub gather_timeout: Duration,
@@ -116,8 +116,8 @@ impl Default for Timing {
             ta: Duration::from_millis(50),
             triggered_ta: Duration::from_millis(5),
             rto: Duration::from_millis(500),
-            max_rto: Duration::from_secs(2),
-            max_transmissions: 8,
+            max_rto: Duration::from_secs(1),
+            max_transmissions: 14,
             gather_timeout: Duration::from_secs(5),
             patience: Duration::from_millis(15_500),
             patience_without_end: Some(Duration::from_secs(30)),

@@ -9,7 +9,7 @@ use crate::event::{DropReason, Event, GatheringState, Input, Path, Transmit};
 use crate::pair::Route;
 use crate::relay::RelayConfig;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stun::{Class, Message, Method, TransactionId, Writer};
 
 /// A STUN server, and the requests to it: one a socket.
@@ -33,7 +33,6 @@ pub(super) enum RequestState {
     /// Waits for its turn.
     Queued,
     Asking {
-        rto: Duration,
         resend_at: Instant,
         deadline: Instant,
     },
@@ -165,10 +164,10 @@ impl Agent {
                         request.state = RequestState::Failed(text);
                         request.due = false;
                     }
-                    RequestState::Asking { rto, resend_at, .. } if *resend_at <= now => {
+                    // Without doubling: the few seconds there are should bring an answer through loss.
+                    RequestState::Asking { resend_at, .. } if *resend_at <= now => {
                         request.due = true;
-                        *rto *= 2;
-                        *resend_at = now + *rto;
+                        *resend_at = now + timing.rto;
                     }
                     RequestState::Done { keepalive_at, .. } if *keepalive_at <= now => {
                         *keepalive_at = now + timing.keepalive_interval;
@@ -205,7 +204,6 @@ impl Agent {
             Some(request) => {
                 request.due = true;
                 request.state = RequestState::Asking {
-                    rto: timing.rto,
                     resend_at: now + timing.rto,
                     deadline: now + timing.gather_timeout,
                 };

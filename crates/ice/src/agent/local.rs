@@ -96,8 +96,10 @@ impl Agent {
         let external = config.external;
         self.sockets.push(Socket { config, preference });
         self.progress.touch(now);
-        // RFC 8445 §5.1.1.1 has no use for IPv4-mapped and site-local IPv6 addresses.
-        if self.config.transport_policy == TransportPolicy::All && !is_obsolete(addr.ip()) {
+        // RFC 8445 §5.1.1.1 has no use for IPv4-mapped and site-local IPv6 addresses, nor for an address that tells where a device
+        // has been when its interface has one that does not.
+        let shunned = is_obsolete(addr.ip()) || self.has_temporary_beside(&addr);
+        if self.config.transport_policy == TransportPolicy::All && !shunned {
             self.add_local(NewCandidate {
                 typ: CandidateType::Host,
                 addr: external.unwrap_or(addr),
@@ -110,6 +112,20 @@ impl Agent {
             });
         }
         self.gather_on(now, addr, protocol);
+    }
+
+    fn has_temporary_beside(&self, addr: &SocketAddr) -> bool {
+        let Some(socket) = (self.sockets.iter()).find(|socket| socket.config.addr == *addr) else {
+            return false;
+        };
+        let id = socket.config.network_id;
+        let is_beside = |other: &Socket| {
+            other.config.temporary && other.config.addr.is_ipv6() && other.config.network_id == id
+        };
+        addr.is_ipv6()
+            && !socket.config.temporary
+            && id.is_some()
+            && self.sockets.iter().any(is_beside)
     }
 
     /// Different for every socket (RFC 8445 §5.1.2.2), higher on better networks, and alternating between IPv6 and IPv4

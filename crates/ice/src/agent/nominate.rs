@@ -248,7 +248,8 @@ impl Agent {
         }
     }
 
-    /// RFC 8445 §8.1.2: a pair is nominated; what waits is not checked any more. The best other valid pairs stay, as a reserve.
+    /// RFC 8445 §8.1.2: a pair is nominated; what waits is not checked any more. Other than there, checks go on until there is a
+    /// reserve of other valid pairs, which stays.
     fn conclude(&mut self) {
         let Some(selected) = self.selected.as_ref().map(|selected| selected.id) else {
             return;
@@ -257,18 +258,22 @@ impl Agent {
             return;
         };
         let (floor, renominates) = (nominated.priority, self.renominates());
+        // The controlling side's choice of a reserve shows in its keep-alives; the controlled side goes along with it.
+        let controlled = self.role == Role::Controlled;
+        let rank = |pair: &Pair| (pair.last_received.filter(|_| controlled), pair.priority);
         let mut reserve: Vec<_> = (self.pairs.iter())
             .filter(|pair| pair.id != selected && pair.is_valid())
-            .map(|pair| (pair.priority, pair.id))
+            .map(|pair| (rank(pair), pair.id))
             .collect();
         reserve.sort_unstable_by(|a, b| b.cmp(a));
         reserve.truncate(self.config.backup_pairs);
+        let has_reserve = reserve.len() >= self.config.backup_pairs;
         let mut dropped = Vec::new();
         self.pairs.retain(|pair| {
             let stays = pair.id == selected
                 || reserve.iter().any(|(_, id)| *id == pair.id)
                 || matches!(pair.state, PairState::Failed | PairState::InProgress)
-                || pair.is_pending() && renominates && pair.priority > floor;
+                || pair.is_pending() && (!has_reserve || renominates && pair.priority > floor);
             if !stays {
                 dropped.push((pair.route, pair.id));
             }
@@ -279,6 +284,12 @@ impl Agent {
             self.triggered.retain(|queued| *queued != id);
             self.transactions.retain(|one| one.pair != id);
         }
+    }
+
+    /// Whether enough other pairs work, should the nominated one fail.
+    pub(super) fn has_reserve(&self) -> bool {
+        let valid = self.pairs.iter().filter(|pair| pair.is_valid()).count();
+        valid > self.config.backup_pairs
     }
 
     /// A change in what is known of the pair in use.

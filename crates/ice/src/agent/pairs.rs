@@ -40,7 +40,7 @@ impl Agent {
         if self.config.lite || self.pair_on(route).is_some() {
             return;
         }
-        if self.nomination.concluded && !self.renominates() {
+        if self.nomination.concluded && !self.renominates() && self.has_reserve() {
             self.discard(route, "another pair was nominated before");
             return;
         }

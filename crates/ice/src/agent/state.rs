@@ -73,7 +73,7 @@ impl Agent {
                 (true, true) => State::Disconnected,
                 // A restart "effectively forgets" that connectivity was lost.
                 (true, false) => State::Checking,
-                (false, true) if pair.nominated.is_some() && self.is_over() => State::Completed,
+                (false, true) if pair.nominated.is_some() && self.is_over(pair) => State::Completed,
                 (false, _) => State::Connected,
             };
         }
@@ -115,11 +115,12 @@ impl Agent {
                 && self.failure_without_end().is_none_or(|end| now < end)
     }
 
-    /// Whether gathering, candidates and checks are all over.
-    fn is_over(&self) -> bool {
+    /// Whether gathering, candidates and checks are all over; checks for a reserve do not count.
+    fn is_over(&self, nominated: &Pair) -> bool {
         self.remote_complete
             && self.gathering == GatheringState::Complete
-            && !(self.pairs.iter()).any(Pair::is_pending)
+            && !(self.pairs.iter())
+                .any(|pair| pair.is_pending() && pair.priority > nominated.priority)
     }
 
     /// When it is time to give up on a peer that does not say whether more candidates will come.

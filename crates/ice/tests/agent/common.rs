@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     pub(crate) signalling_delay: Duration,
     /// Says nothing about the end of its candidates.
     pub(crate) never_ends: bool,
+    /// Says nothing at all.
+    pub(crate) is_mute: bool,
     inbox: Inbox,
     outbox: Inbox,
     out: VecDeque<Datagram>,
@@ -68,6 +70,9 @@ impl Peer {
     }
 
     pub(crate) fn tell(&mut self, now: Instant, signal: Signal) {
+        if self.is_mute {
+            return;
+        }
         self.outbox
             .borrow_mut()
             .push_back((now + self.signalling_delay, signal));
@@ -317,6 +322,7 @@ impl Call {
                 servers: side.servers,
                 signalling_delay: Duration::ZERO,
                 never_ends: false,
+                is_mute: false,
                 inbox: boxes[index].clone(),
                 outbox: boxes[1 - index].clone(),
                 out: VecDeque::new(),

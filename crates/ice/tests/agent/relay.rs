@@ -130,7 +130,7 @@ fn a_dead_server_delays_no_other_and_ends_in_an_error() {
         })
         .unwrap();
     assert!(complete <= ms(5_200), "{complete:?}");
-    let errors: Vec<_> = (call.a().events.iter())
+    let mut errors: Vec<_> = (call.a().events.iter())
         .filter_map(|(_, event)| match event {
             Event::CandidateError {
                 url,
@@ -142,13 +142,14 @@ fn a_dead_server_delays_no_other_and_ends_in_an_error() {
             _ => None,
         })
         .collect();
+    errors.sort();
     let from = || ("10.0.0.2".to_owned(), 5000);
     let expect = |url| (url, 701, from().0, from().1);
     assert_eq!(
         errors,
         [
-            expect("turn:198.51.100.66:3478"),
-            expect("stun:198.51.100.66:3478")
+            expect("stun:198.51.100.66:3478"),
+            expect("turn:198.51.100.66:3478")
         ]
     );
 }

@@ -215,6 +215,7 @@ fn a_better_interface_that_comes_later_is_used_when_both_renominate() {
 fn sockets_may_come_after_everything_else() {
     let mut call = Call::direct(9, LinkConfig::with_latency(ms(10)));
     let socket: LocalSocket = call.a().sockets.remove(0);
+    call.b().never_ends = true;
     call.start();
     call.run(secs(2));
     assert_eq!(

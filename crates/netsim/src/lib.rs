@@ -25,6 +25,7 @@
 //! | module | what |
 //! |---|---|
 //! | `network` | [`Network`]: hosts, routes, the packets under way, the clock |
+//! | `host`, `stats` | [`HostConfig`], [`Stats`] |
 //! | `link` | [`LinkConfig`], [`Loss`]: one direction of a link |
 //! | `nat` | [`NatKind`], [`NatConfig`]: mappings and filters |
 //! | `simulation` | [`Endpoint`], [`Pair`], [`Simulation`]: drives endpoints over a network |
@@ -37,14 +38,18 @@
 struct Readme;
 
 mod datagram;
+mod host;
 mod link;
 mod nat;
 mod network;
 mod pcap;
 mod simulation;
+mod stats;
 
 pub use datagram::{Datagram, Ecn, Transport};
+pub use host::HostConfig;
 pub use link::{LinkConfig, Loss};
 pub use nat::{NatConfig, NatKind};
-pub use network::{HostConfig, HostId, NatId, Network, Stats};
+pub use network::{HostId, NatId, Network};
 pub use simulation::{Endpoint, NotReached, Pair, Simulation};
+pub use stats::Stats;

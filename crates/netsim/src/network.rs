@@ -1,7 +1,7 @@
 use crate::link::{Fate, Link};
 use crate::nat::{Nat, Refused};
 use crate::pcap::PcapWriter;
-use crate::{Datagram, LinkConfig, NatConfig, NatKind, Transport};
+use crate::{Datagram, HostConfig, LinkConfig, NatConfig, NatKind, Stats, Transport};
 use rand::{SeedableRng, rngs::StdRng};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -19,91 +19,6 @@ pub struct HostId(usize);
 /// A NAT of a [`Network`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NatId(usize);
-
-/// A host to add to a [`Network`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct HostConfig {
-    /// Its address.
-    pub ip: IpAddr,
-    /// More addresses of the same host.
-    pub more_ips: Vec<IpAddr>,
-    /// Everything the host sends goes over this link.
-    pub link: LinkConfig,
-    /// Everything the host receives comes over this link; perfect unless set, so that a path between two hosts
-    /// has exactly the impairments of the sender's `link`.
-    pub down: LinkConfig,
-    /// Whether a firewall in front of the host drops all UDP. TCP passes.
-    pub udp_blocked: bool,
-}
-
-impl HostConfig {
-    /// A host with this address whose outgoing packets go over `link`.
-    pub fn new(ip: impl Into<IpAddr>, link: LinkConfig) -> Self {
-        Self {
-            ip: ip.into(),
-            more_ips: Vec::new(),
-            link,
-            down: LinkConfig::default(),
-            udp_blocked: false,
-        }
-    }
-
-    /// The same host behind a firewall that drops all UDP.
-    pub fn with_udp_blocked(self) -> Self {
-        Self {
-            udp_blocked: true,
-            ..self
-        }
-    }
-
-    /// The same host with one more address.
-    pub fn with_ip(mut self, ip: impl Into<IpAddr>) -> Self {
-        self.more_ips.push(ip.into());
-        self
-    }
-}
-
-impl From<IpAddr> for HostConfig {
-    fn from(ip: IpAddr) -> Self {
-        Self::new(ip, LinkConfig::default())
-    }
-}
-
-/// What has happened to the packets, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Sent by hosts.
-    pub sent: u64,
-    /// Bytes of IP packets sent by hosts.
-    pub sent_bytes: u64,
-    /// Arrived at hosts, copies included.
-    pub delivered: u64,
-    /// Bytes of IP packets that arrived at hosts.
-    pub delivered_bytes: u64,
-    /// Lost by a link.
-    pub lost: u64,
-    /// Larger than a link's MTU.
-    pub too_big: u64,
-    /// Found a link's queue full.
-    pub queue_full: u64,
-    /// Copies made.
-    pub duplicated: u64,
-    /// Held back so that later ones overtook them.
-    pub reordered: u64,
-    /// Arrived at a NAT at a port nobody inside uses (any more).
-    pub nat_unmapped: u64,
-    /// Refused by a NAT's filter.
-    pub nat_filtered: u64,
-    /// Sent to the outside address of the sender's own NAT, which does not hairpin.
-    pub not_hairpinned: u64,
-    /// Refused by a firewall.
-    pub blocked: u64,
-    /// Dropped by [`Network::intercept`].
-    pub intercepted: u64,
-    /// Sent from or to an address that no host has.
-    pub unroutable: u64,
-}
 
 /// A side of the network: the Internet, or what lies behind a NAT.
 type Segment = Option<NatId>;

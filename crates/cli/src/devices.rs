@@ -1,6 +1,9 @@
 //! Cameras, microphones and speakers of this machine.
 
+use std::sync::Arc;
+
 use media::MediaStream;
+use media_capture::playout::{Speaker, SpeakerOptions};
 use media_capture::{MediaDevices, MediaStreamConstraints, Synthetic, enumerate_devices};
 
 use crate::Failure;
@@ -39,4 +42,23 @@ pub(crate) async fn open(synthetic: bool) -> Result<MediaStream, Failure> {
         eprintln!("{}: {}", track.kind(), track.label());
     }
     Ok(stream)
+}
+
+/// The default speaker; without one, the call goes on in silence, and says so.
+pub(crate) async fn speaker() -> Option<Arc<Speaker>> {
+    let opening = || Speaker::open(&SpeakerOptions::default());
+    match tokio::task::spawn_blocking(opening).await {
+        Ok(Ok(speaker)) => {
+            eprintln!("speaker: {}", speaker.info().label);
+            Some(Arc::new(speaker))
+        }
+        Ok(Err(error)) => {
+            eprintln!("no speaker: {error}");
+            None
+        }
+        Err(error) => {
+            eprintln!("no speaker: {error}");
+            None
+        }
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use media::MediaStream;
+use media_capture::playout::Speaker;
 use peerconnection::{Event, PeerConnectionState};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -81,12 +82,16 @@ impl Options {
 /// Joins the room and stays until interrupted, or until a check is over.
 pub(crate) async fn run(server: &str, options: &Options) -> Result<(), Failure> {
     let media = devices::open(options.synthetic || options.check).await?;
+    let speaker = match options.silent || options.check {
+        true => None,
+        false => devices::speaker().await,
+    };
     let (client, rooms) = Client::connect(server).await?;
     client.join(&options.room).await?;
     let mut caller = Caller {
         room: options.room.clone(),
         offerer: options.offer,
-        speaker: !options.silent && !options.check,
+        speaker,
         media,
         client,
         screen: Screen::new(options.check),
@@ -108,7 +113,7 @@ pub(crate) async fn run(server: &str, options: &Options) -> Result<(), Failure> 
 struct Caller {
     room: String,
     offerer: Offerer,
-    speaker: bool,
+    speaker: Option<Arc<Speaker>>,
     media: MediaStream,
     client: Client,
     screen: Screen,
@@ -249,7 +254,7 @@ impl Caller {
             self.media.clone(),
             polite,
             Arc::clone(&meters),
-            self.speaker,
+            self.speaker.clone(),
         )?;
         Ok(self.current.insert(Call {
             peer,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use media::{MediaKind, MediaStream, MediaStreamTrack};
+use media_capture::playout::Speaker;
 use peerconnection::{
     Configuration, DataChannel, Event, Events, IceCandidateInit, Message, PeerConnection,
     SessionDescription, SignalingState, StatsReport,
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
 use super::meters::Meters;
-use crate::{Failure, devices};
+use crate::Failure;
 
 /// Our side of one call.
 ///
@@ -24,7 +25,7 @@ pub(crate) struct Peer {
     polite: bool,
     ignoring_offer: bool,
     meters: Arc<Meters>,
-    speaker: bool,
+    speaker: Option<Arc<Speaker>>,
 }
 
 impl Peer {
@@ -32,7 +33,7 @@ impl Peer {
         media: MediaStream,
         polite: bool,
         meters: Arc<Meters>,
-        speaker: bool,
+        speaker: Option<Arc<Speaker>>,
     ) -> Result<Self, Failure> {
         let connection = PeerConnection::new(Configuration::default())?;
         let events = connection.events();
@@ -177,8 +178,9 @@ impl Peer {
                         }
                     });
                 }
-                if self.speaker {
-                    devices::play(track);
+                if let Some(speaker) = &self.speaker {
+                    // It plays until the track ends.
+                    speaker.play(track);
                 }
             }
         }

@@ -387,7 +387,7 @@ fn audio_plays_at_its_own_pace_and_tells_what_is_missing() {
     let mut played = Vec::new();
     for (index, packet) in packets.into_iter().enumerate() {
         // One packet is 8 ms late, in time; two are lost.
-        let late = if index == 40 { 8 * MS } else { 0 * MS };
+        let late = if index == 40 { 8 * MS } else { Duration::ZERO };
         let arrival = now + 20 * MS * index as u32 + late;
         // Up to the arrival, do what is due.
         while let Some(at) = stream.poll_timeout().filter(|at| *at <= arrival) {

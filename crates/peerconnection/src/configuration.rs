@@ -114,15 +114,26 @@ impl ServerUrl {
             Some(_) if !turn => return Err(wrong("a STUN URL takes no query")),
             Some("transport=udp") => ServerTransport::Udp,
             Some("transport=tcp") => ServerTransport::Tcp,
-            Some(_) => return Err(wrong("the query is neither transport=udp nor transport=tcp")),
+            Some(_) => {
+                return Err(wrong(
+                    "the query is neither transport=udp nor transport=tcp",
+                ));
+            }
         };
-        let (host, port) = split_authority(authority).ok_or_else(|| wrong("host and port cannot be read"))?;
+        let (host, port) =
+            split_authority(authority).ok_or_else(|| wrong("host and port cannot be read"))?;
         if host.is_empty() || host.contains(['/', '@', '#', ' ']) {
             return Err(wrong("the host is not one"));
         }
         // Default ports: RFC 7064 §3.2, RFC 7065 §3.2.
         let port = port.unwrap_or(if secure { 5349 } else { 3478 });
-        Ok(ServerUrl { turn, secure, host: host.to_owned(), port, transport })
+        Ok(ServerUrl {
+            turn,
+            secure,
+            host: host.to_owned(),
+            port,
+            transport,
+        })
     }
 }
 
@@ -164,10 +175,14 @@ impl IceServer {
         for url in &self.urls {
             if ServerUrl::parse(url)?.turn {
                 let (Some(username), Some(_)) = (&self.username, &self.credential) else {
-                    return Err(Error::InvalidAccess(format!("{url} needs a username and a credential")));
+                    return Err(Error::InvalidAccess(format!(
+                        "{url} needs a username and a credential"
+                    )));
                 };
                 if username.len() > 508 {
-                    return Err(Error::InvalidAccess(format!("{url}: the username is longer than 508 bytes")));
+                    return Err(Error::InvalidAccess(format!(
+                        "{url}: the username is longer than 508 bytes"
+                    )));
                 }
             }
         }
@@ -182,19 +197,43 @@ mod tests {
     #[test]
     fn reads_every_form_of_server_url() {
         let url = ServerUrl::parse("stun:example.org").unwrap();
-        assert_eq!((url.host.as_str(), url.port, url.transport), ("example.org", 3478, ServerTransport::Udp));
+        assert_eq!(
+            (url.host.as_str(), url.port, url.transport),
+            ("example.org", 3478, ServerTransport::Udp)
+        );
         let url = ServerUrl::parse("turns:[2001:db8::1]:443?transport=tcp").unwrap();
-        assert_eq!((url.host.as_str(), url.port, url.secure, url.turn), ("2001:db8::1", 443, true, true));
-        for wrong in ["http:x", "stun", "stun:", "stun:h?transport=udp", "turn:h?transport=sctp", "turn:h:99999", "stun:[::1", "stun://h"] {
-            assert!(matches!(ServerUrl::parse(wrong), Err(Error::Syntax(_))), "{wrong}");
+        assert_eq!(
+            (url.host.as_str(), url.port, url.secure, url.turn),
+            ("2001:db8::1", 443, true, true)
+        );
+        for wrong in [
+            "http:x",
+            "stun",
+            "stun:",
+            "stun:h?transport=udp",
+            "turn:h?transport=sctp",
+            "turn:h:99999",
+            "stun:[::1",
+            "stun://h",
+        ] {
+            assert!(
+                matches!(ServerUrl::parse(wrong), Err(Error::Syntax(_))),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn turn_without_a_credential_is_an_invalid_access() {
         let mut configuration = Configuration::default();
-        configuration.ice_servers.push(IceServer { urls: vec!["turn:example.org".into()], ..Default::default() });
-        assert_eq!(configuration.validate().unwrap_err().name(), "InvalidAccessError");
+        configuration.ice_servers.push(IceServer {
+            urls: vec!["turn:example.org".into()],
+            ..Default::default()
+        });
+        assert_eq!(
+            configuration.validate().unwrap_err().name(),
+            "InvalidAccessError"
+        );
         configuration.ice_servers[0].username = Some("u".into());
         configuration.ice_servers[0].credential = Some("c".into());
         configuration.validate().unwrap();

@@ -85,7 +85,9 @@ impl DataChannelInit {
     pub(crate) fn to_config(&self, label: &str) -> Result<ChannelConfig, Error> {
         let reliability = match (self.max_packet_life_time, self.max_retransmits) {
             (Some(_), Some(_)) => {
-                return Err(Error::Type("max_packet_life_time and max_retransmits exclude each other".into()));
+                return Err(Error::Type(
+                    "max_packet_life_time and max_retransmits exclude each other".into(),
+                ));
             }
             (Some(time), None) if time > Duration::from_millis(65_535) => {
                 return Err(Error::Type("max_packet_life_time is over 65,535 ms".into()));
@@ -101,7 +103,9 @@ impl DataChannelInit {
             (false, _) => None,
         };
         if label.len() > 65_535 || self.protocol.len() > 65_535 {
-            return Err(Error::Type("the label or the protocol is over 65,535 bytes".into()));
+            return Err(Error::Type(
+                "the label or the protocol is over 65,535 bytes".into(),
+            ));
         }
         Ok(ChannelConfig {
             label: label.to_owned(),
@@ -171,7 +175,10 @@ pub(crate) struct ChannelShared {
 
 impl ChannelShared {
     pub(crate) fn tell(&self, event: DataChannelEvent) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).retain(|listener| listener.send(event.clone()).is_ok());
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|listener| listener.send(event.clone()).is_ok());
         self.changed.notify_waiters();
         self.readable.notify_waiters();
         self.writable.notify_waiters();
@@ -242,7 +249,11 @@ impl DataChannel {
 
     /// The SCTP stream, once it is known.
     pub fn id(&self) -> Option<u16> {
-        self.shared.config.negotiated.or_else(|| self.shared.connection.query(|session| session.channel_stream_id(self.shared.id)))
+        self.shared.config.negotiated.or_else(|| {
+            self.shared
+                .connection
+                .query(|session| session.channel_stream_id(self.shared.id))
+        })
     }
 
     /// Where the channel is in its life.
@@ -257,18 +268,30 @@ impl DataChannel {
 
     /// Bytes of payload that wait to be sent.
     pub fn buffered_amount(&self) -> usize {
-        self.shared.connection.query(|session| session.buffered_amount(self.shared.id))
+        self.shared
+            .connection
+            .query(|session| session.buffered_amount(self.shared.id))
     }
 
     /// At which [`DataChannelEvent::BufferedAmountLow`] is told; 0 at first.
     pub fn buffered_amount_low_threshold(&self) -> usize {
-        *self.shared.threshold.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .shared
+            .threshold
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets that threshold.
     pub fn set_buffered_amount_low_threshold(&self, bytes: usize) {
-        *self.shared.threshold.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
-        self.shared.connection.command(|session, _| session.set_buffered_amount_low_threshold(self.shared.id, bytes));
+        *self
+            .shared
+            .threshold
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = bytes;
+        self.shared
+            .connection
+            .command(|session, _| session.set_buffered_amount_low_threshold(self.shared.id, bytes));
     }
 
     /// Sends bytes; waits while more than 1 MiB of this channel has not left yet.
@@ -285,7 +308,8 @@ impl DataChannel {
     /// # Errors
     /// As [`DataChannel::send`].
     pub async fn send_text(&self, text: impl Into<String>) -> Result<(), Error> {
-        self.send_message(MessageKind::String, Bytes::from(text.into())).await
+        self.send_message(MessageKind::String, Bytes::from(text.into()))
+            .await
     }
 
     /// Sends bytes if there is room.
@@ -294,7 +318,9 @@ impl DataChannel {
     /// As [`DataChannel::send`]; `OperationError` when the buffer is full.
     pub fn try_send(&self, data: impl Into<Bytes>) -> Result<(), Error> {
         let data = data.into();
-        self.shared.connection.command(|session, now| session.send(now, self.shared.id, MessageKind::Binary, data))
+        self.shared
+            .connection
+            .command(|session, now| session.send(now, self.shared.id, MessageKind::Binary, data))
     }
 
     async fn send_message(&self, kind: MessageKind, payload: Bytes) -> Result<(), Error> {
@@ -304,7 +330,10 @@ impl DataChannel {
             room.as_mut().enable();
             let sent = shared.connection.command(|session, now| {
                 let buffered = session.buffered_amount(shared.id);
-                if buffered > 0 && buffered + payload.len() > HIGH_WATER && session.channel_state(shared.id) == ChannelState::Open {
+                if buffered > 0
+                    && buffered + payload.len() > HIGH_WATER
+                    && session.channel_state(shared.id) == ChannelState::Open
+                {
                     return None;
                 }
                 match session.send(now, shared.id, kind, payload.clone()) {
@@ -316,7 +345,9 @@ impl DataChannel {
             match sent {
                 Some(sent) => return sent,
                 None => {
-                    shared.connection.wait_for_room(shared.id, HIGH_WATER / 2, &shared.writable);
+                    shared
+                        .connection
+                        .wait_for_room(shared.id, HIGH_WATER / 2, &shared.writable);
                     room.await;
                 }
             }
@@ -341,7 +372,10 @@ impl DataChannel {
 
     /// A message that has come, if there is one.
     pub fn try_recv(&self) -> Option<Message> {
-        let message = self.shared.connection.command(|session, now| session.read(now, self.shared.id))?;
+        let message = self
+            .shared
+            .connection
+            .command(|session, now| session.read(now, self.shared.id))?;
         Some(match message.kind {
             MessageKind::Binary => Message::Binary(message.payload),
             MessageKind::String => Message::Text(match String::from_utf8(message.payload.into()) {
@@ -363,7 +397,10 @@ impl DataChannel {
                 DataChannelState::Open => return Ok(()),
                 DataChannelState::Connecting => news.await,
                 _ => {
-                    let error = RtcError::new(RtcErrorDetail::DataChannelFailure, "the channel closed before it opened");
+                    let error = RtcError::new(
+                        RtcErrorDetail::DataChannelFailure,
+                        "the channel closed before it opened",
+                    );
                     return Err(Error::Rtc(error));
                 }
             }
@@ -373,19 +410,28 @@ impl DataChannel {
     /// What happens to the channel from now on. Messages come by [`DataChannel::recv`].
     pub fn events(&self) -> DataChannelEvents {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.shared.events.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        self.shared
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(sender);
         DataChannelEvents(receiver)
     }
 
     /// Closes the channel once everything that waits has been sent.
     pub fn close(&self) {
-        self.shared.connection.command(|session, now| session.close_channel(now, self.shared.id));
+        self.shared
+            .connection
+            .command(|session, now| session.close_channel(now, self.shared.id));
     }
 }
 
 impl fmt::Debug for DataChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataChannel").field("label", &self.label()).field("channel", &self.shared.id).finish_non_exhaustive()
+        f.debug_struct("DataChannel")
+            .field("label", &self.label())
+            .field("channel", &self.shared.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -42,22 +42,34 @@ pub struct SessionDescription {
 impl SessionDescription {
     /// An offer with this SDP.
     pub fn offer(sdp: impl Into<String>) -> Self {
-        SessionDescription { sdp_type: SdpType::Offer, sdp: sdp.into() }
+        SessionDescription {
+            sdp_type: SdpType::Offer,
+            sdp: sdp.into(),
+        }
     }
 
     /// An answer with this SDP.
     pub fn answer(sdp: impl Into<String>) -> Self {
-        SessionDescription { sdp_type: SdpType::Answer, sdp: sdp.into() }
+        SessionDescription {
+            sdp_type: SdpType::Answer,
+            sdp: sdp.into(),
+        }
     }
 
     /// A provisional answer with this SDP.
     pub fn pranswer(sdp: impl Into<String>) -> Self {
-        SessionDescription { sdp_type: SdpType::Pranswer, sdp: sdp.into() }
+        SessionDescription {
+            sdp_type: SdpType::Pranswer,
+            sdp: sdp.into(),
+        }
     }
 
     /// The way back to the last stable state.
     pub fn rollback() -> Self {
-        SessionDescription { sdp_type: SdpType::Rollback, sdp: String::new() }
+        SessionDescription {
+            sdp_type: SdpType::Rollback,
+            sdp: String::new(),
+        }
     }
 }
 

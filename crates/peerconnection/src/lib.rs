@@ -58,21 +58,28 @@ pub mod session;
 mod states;
 mod stats;
 
-pub use configuration::{BundlePolicy, Configuration, IceServer, IceTransportPolicy, RtcpMuxPolicy};
-pub use data_channel::{DataChannel, DataChannelEvent, DataChannelEvents, DataChannelInit, Message, Priority};
-pub use description::{IceCandidate, IceCandidateError, IceCandidateInit, SdpType, SessionDescription};
+pub use configuration::{
+    BundlePolicy, Configuration, IceServer, IceTransportPolicy, RtcpMuxPolicy,
+};
+pub use data_channel::{
+    DataChannel, DataChannelEvent, DataChannelEvents, DataChannelInit, Message, Priority,
+};
+pub use description::{
+    IceCandidate, IceCandidateError, IceCandidateInit, SdpType, SessionDescription,
+};
 pub use driver::NetworkOptions;
 pub use error::{Error, RtcError, RtcErrorDetail};
 pub use events::{Event, Events, TrackEvent};
 pub use peer_connection::{Builder, PeerConnection, TransceiverInit};
 pub use rtp_parameters::{
-    RtpCapabilities, RtpCodec, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters,
+    RtpCapabilities, RtpCodec, RtpCodecParameters, RtpEncodingParameters,
+    RtpHeaderExtensionParameters,
 };
 pub use rtp_transceiver::{EncodedFrames, ReceivedFrame, RtpReceiver, RtpSender, RtpTransceiver};
 pub use session::OfferOptions;
 pub use states::{
-    DataChannelState, DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState,
-    SctpTransportState, SignalingState, TransceiverDirection,
+    DataChannelState, DtlsTransportState, IceConnectionState, IceGatheringState,
+    PeerConnectionState, SctpTransportState, SignalingState, TransceiverDirection,
 };
 pub use stats::StatsReport;
 

@@ -10,7 +10,10 @@ use crate::registry::{Dispatcher, Registry};
 use crate::rtp_parameters::RtpEncodingParameters;
 use crate::rtp_transceiver::{RtpReceiver, RtpSender, RtpTransceiver};
 use crate::session::{OfferOptions, Session};
-use crate::states::{IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState, TransceiverDirection};
+use crate::states::{
+    IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
+    TransceiverDirection,
+};
 use crate::stats::StatsReport;
 use media::{MediaKind, MediaStream, MediaStreamTrack};
 use std::fmt;
@@ -96,13 +99,17 @@ impl Builder {
             parts.sctp = sctp;
         }
         let mut made = None;
-        let connection = Connection::start(self.configuration, parts, self.network, |connection| {
-            let registry = Arc::new(Registry::new(connection));
-            made = Some(Arc::clone(&registry));
-            Box::new(Dispatcher(registry))
-        })?;
+        let connection =
+            Connection::start(self.configuration, parts, self.network, |connection| {
+                let registry = Arc::new(Registry::new(connection));
+                made = Some(Arc::clone(&registry));
+                Box::new(Dispatcher(registry))
+            })?;
         match made {
-            Some(registry) => Ok(PeerConnection { connection, registry }),
+            Some(registry) => Ok(PeerConnection {
+                connection,
+                registry,
+            }),
             None => Err(Error::Operation("the connection did not start".into())),
         }
     }
@@ -119,7 +126,10 @@ impl PeerConnection {
 
     /// A new connection with more settings than a browser has.
     pub fn builder(configuration: Configuration) -> Builder {
-        Builder { configuration, ..Builder::default() }
+        Builder {
+            configuration,
+            ..Builder::default()
+        }
     }
 
     /// What happens from now on; the first caller also gets what happened before.
@@ -134,7 +144,8 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, or when the peer's offer waits for its answer.
     pub async fn create_offer(&self, options: &OfferOptions) -> Result<SessionDescription, Error> {
-        self.connection.command(|session, _| session.create_offer(options))
+        self.connection
+            .command(|session, _| session.create_offer(options))
     }
 
     /// `createAnswer`.
@@ -142,7 +153,8 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, or when there is no offer to answer.
     pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
-        self.connection.command(|session, _| session.create_answer())
+        self.connection
+            .command(|session, _| session.create_answer())
     }
 
     /// `setLocalDescription`; `None` makes the offer or answer that is due. Candidates are gathered from here on.
@@ -150,8 +162,12 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when the state does not take it, `InvalidModificationError` when it is
     /// not the description last created.
-    pub async fn set_local_description(&self, description: Option<SessionDescription>) -> Result<(), Error> {
-        self.connection.command(|session, now| session.set_local_description(now, description))?;
+    pub async fn set_local_description(
+        &self,
+        description: Option<SessionDescription>,
+    ) -> Result<(), Error> {
+        self.connection
+            .command(|session, now| session.set_local_description(now, description))?;
         self.connection.gather();
         Ok(())
     }
@@ -161,16 +177,24 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when the state does not take it, an `RTCError` with the line for SDP
     /// that cannot be read, `InvalidAccessError` when it makes no sense here.
-    pub async fn set_remote_description(&self, description: &SessionDescription) -> Result<(), Error> {
-        self.connection.command(|session, now| session.set_remote_description(now, description))
+    pub async fn set_remote_description(
+        &self,
+        description: &SessionDescription,
+    ) -> Result<(), Error> {
+        self.connection
+            .command(|session, now| session.set_remote_description(now, description))
     }
 
     /// `addIceCandidate`; `None` is the end of the peer's candidates.
     ///
     /// # Errors
     /// As [`Session::add_ice_candidate`].
-    pub async fn add_ice_candidate(&self, candidate: Option<&IceCandidateInit>) -> Result<(), Error> {
-        self.connection.command(|session, now| session.add_ice_candidate(now, candidate))
+    pub async fn add_ice_candidate(
+        &self,
+        candidate: Option<&IceCandidateInit>,
+    ) -> Result<(), Error> {
+        self.connection
+            .command(|session, now| session.add_ice_candidate(now, candidate))
     }
 
     /// `restartIce`.
@@ -237,7 +261,8 @@ impl PeerConnection {
 
     /// `getConfiguration`.
     pub fn configuration(&self) -> Configuration {
-        self.connection.query(|session| session.configuration().clone())
+        self.connection
+            .query(|session| session.configuration().clone())
     }
 
     // Media.
@@ -246,8 +271,15 @@ impl PeerConnection {
     ///
     /// # Errors
     /// `InvalidStateError` when closed, `InvalidAccessError` when the track is being sent already.
-    pub fn add_track(&self, track: &MediaStreamTrack, streams: &[&MediaStream]) -> Result<RtpSender, Error> {
-        let ids = streams.iter().map(|stream| stream.id().to_owned()).collect();
+    pub fn add_track(
+        &self,
+        track: &MediaStreamTrack,
+        streams: &[&MediaStream],
+    ) -> Result<RtpSender, Error> {
+        let ids = streams
+            .iter()
+            .map(|stream| stream.id().to_owned())
+            .collect();
         let id = track.id().to_owned();
         let transceiver = self.connection.command(|session, _| {
             let id = session.add_track(track.kind(), id, ids)?;
@@ -277,14 +309,32 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed; `TypeError` and `RangeError` for encodings that make no
     /// sense, or a track of the other kind.
-    pub fn add_transceiver(&self, kind: MediaKind, init: TransceiverInit) -> Result<RtpTransceiver, Error> {
-        if init.track.as_ref().is_some_and(|track| track.kind() != kind) {
+    pub fn add_transceiver(
+        &self,
+        kind: MediaKind,
+        init: TransceiverInit,
+    ) -> Result<RtpTransceiver, Error> {
+        if init
+            .track
+            .as_ref()
+            .is_some_and(|track| track.kind() != kind)
+        {
             return Err(Error::Type("the track is of the other kind".into()));
         }
-        let streams = init.streams.iter().map(|stream| stream.id().to_owned()).collect();
+        let streams = init
+            .streams
+            .iter()
+            .map(|stream| stream.id().to_owned())
+            .collect();
         let track = init.track.as_ref().map(|track| track.id().to_owned());
         let transceiver = self.connection.command(|session, _| {
-            let id = session.add_transceiver(kind, track, init.direction, streams, init.send_encodings)?;
+            let id = session.add_transceiver(
+                kind,
+                track,
+                init.direction,
+                streams,
+                init.send_encodings,
+            )?;
             self.registry.transceiver(session, id).ok_or_else(gone)
         })?;
         transceiver.shared().set_local_track(init.track);
@@ -294,18 +344,27 @@ impl PeerConnection {
     /// `getTransceivers`.
     pub fn transceivers(&self) -> Vec<RtpTransceiver> {
         self.connection.query(|session| {
-            session.transceivers().filter_map(|view| self.registry.transceiver(session, view.id())).collect()
+            session
+                .transceivers()
+                .filter_map(|view| self.registry.transceiver(session, view.id()))
+                .collect()
         })
     }
 
     /// `getSenders`.
     pub fn senders(&self) -> Vec<RtpSender> {
-        self.transceivers().iter().map(RtpTransceiver::sender).collect()
+        self.transceivers()
+            .iter()
+            .map(RtpTransceiver::sender)
+            .collect()
     }
 
     /// `getReceivers`.
     pub fn receivers(&self) -> Vec<RtpReceiver> {
-        self.transceivers().iter().map(RtpTransceiver::receiver).collect()
+        self.transceivers()
+            .iter()
+            .map(RtpTransceiver::receiver)
+            .collect()
     }
 
     // Data.
@@ -315,7 +374,11 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, `TypeError` for settings that exclude each other or are too
     /// long, `OperationError` when the id is in use.
-    pub fn create_data_channel(&self, label: &str, init: DataChannelInit) -> Result<DataChannel, Error> {
+    pub fn create_data_channel(
+        &self,
+        label: &str,
+        init: DataChannelInit,
+    ) -> Result<DataChannel, Error> {
         let config = init.to_config(label)?;
         let channel = self.connection.command(|session, _| {
             let id = session.create_data_channel(config.clone())?;
@@ -348,7 +411,9 @@ fn gone() -> Error {
 
 impl fmt::Debug for PeerConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerConnection").field("connection_state", &self.connection_state()).finish_non_exhaustive()
+        f.debug_struct("PeerConnection")
+            .field("connection_state", &self.connection_state())
+            .finish_non_exhaustive()
     }
 }
 

@@ -28,8 +28,14 @@ struct State {
 
 impl Registry {
     pub(crate) fn new(connection: &Arc<Connection>) -> Self {
-        let state = State { backlog: Some(Vec::new()), ..State::default() };
-        Registry { state: Mutex::new(state), connection: Arc::downgrade(connection) }
+        let state = State {
+            backlog: Some(Vec::new()),
+            ..State::default()
+        };
+        Registry {
+            state: Mutex::new(state),
+            connection: Arc::downgrade(connection),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -51,13 +57,17 @@ impl Registry {
         let mut state = self.lock();
         match &mut state.backlog {
             Some(backlog) => backlog.push(event),
-            None => state.listeners.retain(|listener| listener.send(event.clone()).is_ok()),
+            None => state
+                .listeners
+                .retain(|listener| listener.send(event.clone()).is_ok()),
         }
     }
 
     pub(crate) fn add_channel(&self, id: ChannelId, channel: &DataChannel) {
         let mut state = self.lock();
-        state.channels.retain(|_, channel| channel.strong_count() > 0);
+        state
+            .channels
+            .retain(|_, channel| channel.strong_count() > 0);
         state.channels.insert(id, Arc::downgrade(channel.shared()));
     }
 
@@ -66,13 +76,22 @@ impl Registry {
     }
 
     /// The handle of a transceiver, made when it is first asked for. `session` is the one it belongs to.
-    pub(crate) fn transceiver(&self, session: &Session, id: TransceiverId) -> Option<RtpTransceiver> {
+    pub(crate) fn transceiver(
+        &self,
+        session: &Session,
+        id: TransceiverId,
+    ) -> Option<RtpTransceiver> {
         let mut state = self.lock();
         if let Some(shared) = state.transceivers.get(&id) {
             return Some(RtpTransceiver::new(Arc::clone(shared)));
         }
         let view = session.transceiver(id)?;
-        let shared = TransceiverShared::new(Weak::clone(&self.connection), id, view.kind(), view.receiver_track());
+        let shared = TransceiverShared::new(
+            Weak::clone(&self.connection),
+            id,
+            view.kind(),
+            view.receiver_track(),
+        );
         let shared = Arc::new(shared);
         state.transceivers.insert(id, Arc::clone(&shared));
         Some(RtpTransceiver::new(shared))
@@ -93,7 +112,10 @@ impl Registry {
         }
         ids.iter()
             .map(|id| {
-                let stream = state.streams.entry(id.clone()).or_insert_with(|| MediaStream::with_id(id.clone(), []));
+                let stream = state
+                    .streams
+                    .entry(id.clone())
+                    .or_insert_with(|| MediaStream::with_id(id.clone(), []));
                 if stream.track_by_id(track.id()).is_none() {
                     stream.remote_add_track(&track);
                 }
@@ -113,8 +135,12 @@ impl Hub for Dispatcher {
         match event {
             S::NegotiationNeeded => registry.tell(Event::NegotiationNeeded),
             S::SignalingStateChange(state) => registry.tell(Event::SignalingStateChange(state)),
-            S::IceGatheringStateChange(state) => registry.tell(Event::IceGatheringStateChange(state)),
-            S::IceConnectionStateChange(state) => registry.tell(Event::IceConnectionStateChange(state)),
+            S::IceGatheringStateChange(state) => {
+                registry.tell(Event::IceGatheringStateChange(state))
+            }
+            S::IceConnectionStateChange(state) => {
+                registry.tell(Event::IceConnectionStateChange(state))
+            }
             S::ConnectionStateChange(state) => registry.tell(Event::ConnectionStateChange(state)),
             S::IceCandidate(candidate) => registry.tell(Event::IceCandidate(candidate)),
             S::IceCandidateError(error) => registry.tell(Event::IceCandidateError(error)),
@@ -127,17 +153,31 @@ impl Hub for Dispatcher {
                 tracing::warn!(%error, "DTLS failed");
                 registry.tell(Event::DtlsError(error));
             }
-            S::Track { transceiver, streams } => {
-                let Some(transceiver) = registry.transceiver(session, transceiver) else { return };
+            S::Track {
+                transceiver,
+                streams,
+            } => {
+                let Some(transceiver) = registry.transceiver(session, transceiver) else {
+                    return;
+                };
                 let streams = registry.place_track(&transceiver, &streams);
                 let receiver = transceiver.receiver();
-                registry.tell(Event::Track(TrackEvent { track: receiver.track(), receiver, streams, transceiver }));
+                registry.tell(Event::Track(TrackEvent {
+                    track: receiver.track(),
+                    receiver,
+                    streams,
+                    transceiver,
+                }));
             }
             S::TrackMuted(id) => {
-                let Some(transceiver) = registry.known_transceiver(id) else { return };
+                let Some(transceiver) = registry.known_transceiver(id) else {
+                    return;
+                };
                 transceiver.set_remote_muted(true);
                 let removed = session.transceiver(id).is_none_or(|view| {
-                    !view.current_direction().is_some_and(crate::states::TransceiverDirection::receives)
+                    !view
+                        .current_direction()
+                        .is_some_and(crate::states::TransceiverDirection::receives)
                 });
                 if removed {
                     registry.place_track(&RtpTransceiver::new(transceiver), &[]);
@@ -159,7 +199,11 @@ impl Hub for Dispatcher {
                 }
             }
             S::ChannelIncoming(id) => {
-                let (Some(connection), Some(config)) = (registry.connection.upgrade(), session.channel_config(id)) else { return };
+                let (Some(connection), Some(config)) =
+                    (registry.connection.upgrade(), session.channel_config(id))
+                else {
+                    return;
+                };
                 let channel = DataChannel::new(connection, id, config.clone());
                 registry.add_channel(id, &channel);
                 registry.tell(Event::DataChannel(channel));
@@ -170,7 +214,9 @@ impl Hub for Dispatcher {
                     channel.readable.notify_waiters();
                 }
             }
-            S::ChannelBufferedAmountLow(id) => self.tell_channel(id, DataChannelEvent::BufferedAmountLow),
+            S::ChannelBufferedAmountLow(id) => {
+                self.tell_channel(id, DataChannelEvent::BufferedAmountLow)
+            }
             S::ChannelClosing(id) => self.tell_channel(id, DataChannelEvent::Closing),
             S::ChannelClosed(id, error) => {
                 if let Some(error) = error {
@@ -191,7 +237,11 @@ impl Hub for Dispatcher {
     fn closed(&mut self) {
         let (channels, transceivers) = {
             let mut state = self.0.lock();
-            let channels: Vec<_> = state.channels.drain().filter_map(|(_, channel)| channel.upgrade()).collect();
+            let channels: Vec<_> = state
+                .channels
+                .drain()
+                .filter_map(|(_, channel)| channel.upgrade())
+                .collect();
             let transceivers: Vec<_> = state.transceivers.values().cloned().collect();
             // Listeners hear the end of the stream of events.
             state.listeners.clear();

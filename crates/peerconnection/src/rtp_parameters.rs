@@ -23,21 +23,32 @@ pub struct RtpCodec {
 impl RtpCodec {
     /// The name behind the slash, as it stands in `a=rtpmap`.
     pub fn name(&self) -> &str {
-        self.mime_type.split_once('/').map_or(self.mime_type.as_str(), |(_, name)| name)
+        self.mime_type
+            .split_once('/')
+            .map_or(self.mime_type.as_str(), |(_, name)| name)
     }
 
     /// Whether this is a codec of its own, not a helper such as `rtx`.
     pub fn is_media(&self) -> bool {
-        !["rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "CN"]
-            .iter()
-            .any(|helper| self.name().eq_ignore_ascii_case(helper))
+        ![
+            "rtx",
+            "red",
+            "ulpfec",
+            "flexfec-03",
+            "telephone-event",
+            "CN",
+        ]
+        .iter()
+        .any(|helper| self.name().eq_ignore_ascii_case(helper))
     }
 
     /// One parameter of the `fmtp` line.
     pub fn fmtp(&self, name: &str) -> Option<&str> {
         self.sdp_fmtp_line.split(';').find_map(|parameter| {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            key.trim().eq_ignore_ascii_case(name).then_some(value.trim())
+            key.trim()
+                .eq_ignore_ascii_case(name)
+                .then_some(value.trim())
         })
     }
 
@@ -45,13 +56,18 @@ impl RtpCodec {
     /// agree, and so do the `fmtp` parameters that make a different format.
     pub fn matches(&self, other: &RtpCodec) -> bool {
         let same_parameter = |name: &str, default: &str| {
-            self.fmtp(name).unwrap_or(default).eq_ignore_ascii_case(other.fmtp(name).unwrap_or(default))
+            self.fmtp(name)
+                .unwrap_or(default)
+                .eq_ignore_ascii_case(other.fmtp(name).unwrap_or(default))
         };
         let same_format = match self.name().to_ascii_lowercase().as_str() {
             // RFC 6184 §8.1: the packetization mode and the profile (not the level) make the format.
             "h264" => {
                 let profile = |codec: &RtpCodec| {
-                    let id = codec.fmtp("profile-level-id").unwrap_or("420010").to_ascii_lowercase();
+                    let id = codec
+                        .fmtp("profile-level-id")
+                        .unwrap_or("420010")
+                        .to_ascii_lowercase();
                     id.get(..2).unwrap_or_default().to_owned()
                 };
                 same_parameter("packetization-mode", "0") && profile(self) == profile(other)
@@ -90,7 +106,9 @@ impl RtpCodecParameters {
 
     /// Whether this feedback was agreed.
     pub fn has_feedback(&self, feedback: &str) -> bool {
-        self.feedback.iter().any(|agreed| agreed.eq_ignore_ascii_case(feedback))
+        self.feedback
+            .iter()
+            .any(|agreed| agreed.eq_ignore_ascii_case(feedback))
     }
 }
 
@@ -152,15 +170,32 @@ mod tests {
     use super::*;
 
     fn codec(mime_type: &str, fmtp: &str) -> RtpCodec {
-        RtpCodec { mime_type: mime_type.into(), clock_rate: 90_000, channels: None, sdp_fmtp_line: fmtp.into() }
+        RtpCodec {
+            mime_type: mime_type.into(),
+            clock_rate: 90_000,
+            channels: None,
+            sdp_fmtp_line: fmtp.into(),
+        }
     }
 
     #[test]
     fn h264_profiles_and_packetization_modes_are_formats_of_their_own() {
-        let baseline = codec("video/H264", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f");
-        assert!(baseline.matches(&codec("video/h264", "packetization-mode=1;profile-level-id=42001f")));
-        assert!(!baseline.matches(&codec("video/H264", "packetization-mode=0;profile-level-id=42e01f")));
-        assert!(!baseline.matches(&codec("video/H264", "packetization-mode=1;profile-level-id=640032")));
+        let baseline = codec(
+            "video/H264",
+            "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        );
+        assert!(baseline.matches(&codec(
+            "video/h264",
+            "packetization-mode=1;profile-level-id=42001f"
+        )));
+        assert!(!baseline.matches(&codec(
+            "video/H264",
+            "packetization-mode=0;profile-level-id=42e01f"
+        )));
+        assert!(!baseline.matches(&codec(
+            "video/H264",
+            "packetization-mode=1;profile-level-id=640032"
+        )));
         assert!(!baseline.matches(&codec("video/VP8", "")));
     }
 
@@ -169,7 +204,11 @@ mod tests {
         let opus = codec("audio/opus", "minptime=10; useinbandfec=1");
         assert_eq!(opus.fmtp("useinbandfec"), Some("1"));
         assert_eq!(opus.fmtp("stereo"), None);
-        let rtx = RtpCodecParameters { payload_type: 97, codec: codec("video/rtx", "apt=96"), feedback: vec![] };
+        let rtx = RtpCodecParameters {
+            payload_type: 97,
+            codec: codec("video/rtx", "apt=96"),
+            feedback: vec![],
+        };
         assert_eq!(rtx.associated_payload_type(), Some(96));
         assert!(!rtx.codec.is_media());
     }

@@ -37,7 +37,12 @@ struct State {
 }
 
 impl TransceiverShared {
-    pub(crate) fn new(connection: Weak<Connection>, id: TransceiverId, kind: MediaKind, remote_track: &str) -> Self {
+    pub(crate) fn new(
+        connection: Weak<Connection>,
+        id: TransceiverId,
+        kind: MediaKind,
+        remote_track: &str,
+    ) -> Self {
         let init = TrackInit {
             id: Some(remote_track.to_owned()),
             label: format!("remote {}", kind.as_str()),
@@ -45,7 +50,10 @@ impl TransceiverShared {
             ..TrackInit::default()
         };
         let (track, writer) = MediaStreamTrack::new(kind, init);
-        let state = State { writer: Some(Arc::new(writer)), ..State::default() };
+        let state = State {
+            writer: Some(Arc::new(writer)),
+            ..State::default()
+        };
         TransceiverShared {
             connection,
             id,
@@ -69,17 +77,26 @@ impl TransceiverShared {
     }
 
     fn connection(&self) -> Result<Arc<Connection>, Error> {
-        self.connection.upgrade().ok_or_else(|| Error::InvalidState("the connection is closed".into()))
+        self.connection
+            .upgrade()
+            .ok_or_else(|| Error::InvalidState("the connection is closed".into()))
     }
 
     /// Runs a command on the session, if the connection still exists.
-    pub(crate) fn command<T>(&self, act: impl FnOnce(&mut Session, std::time::Instant) -> T) -> Option<T> {
-        self.connection.upgrade().map(|connection| connection.command(act))
+    pub(crate) fn command<T>(
+        &self,
+        act: impl FnOnce(&mut Session, std::time::Instant) -> T,
+    ) -> Option<T> {
+        self.connection
+            .upgrade()
+            .map(|connection| connection.command(act))
     }
 
     /// Sends this track from now on, or nothing.
     pub(crate) fn set_local_track(self: &Arc<Self>, track: Option<MediaStreamTrack>) {
-        let encoding = track.as_ref().map(|track| pipeline::encode(track, Arc::downgrade(self)));
+        let encoding = track
+            .as_ref()
+            .map(|track| pipeline::encode(track, Arc::downgrade(self)));
         let mut state = self.lock();
         state.local_track = track;
         state.encoding = encoding;
@@ -102,12 +119,20 @@ impl TransceiverShared {
 
     /// Hands a received frame to whoever takes it: the application, or the decoder.
     pub(crate) fn handle_frame(self: &Arc<Self>, session: &Session, frame: IncomingFrame) {
-        let Some(view) = session.transceiver(self.id) else { return };
-        let codec = view.receive_codecs().iter().find(|codec| codec.payload_type == frame.payload_type);
+        let Some(view) = session.transceiver(self.id) else {
+            return;
+        };
+        let codec = view
+            .receive_codecs()
+            .iter()
+            .find(|codec| codec.payload_type == frame.payload_type);
         let Some(codec) = codec else { return };
         let mut state = self.lock();
         if let Some(encoded) = &state.encoded {
-            match encoded.try_send(ReceivedFrame { frame, codec: codec.clone() }) {
+            match encoded.try_send(ReceivedFrame {
+                frame,
+                codec: codec.clone(),
+            }) {
                 Ok(()) => return,
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     tracing::debug!("an encoded frame was not fetched in time");
@@ -117,8 +142,12 @@ impl TransceiverShared {
             }
             return;
         }
-        let Some(writer) = state.writer.clone() else { return };
-        let decoding = state.decoding.get_or_insert_with(|| pipeline::decode(writer, Arc::downgrade(self)));
+        let Some(writer) = state.writer.clone() else {
+            return;
+        };
+        let decoding = state
+            .decoding
+            .get_or_insert_with(|| pipeline::decode(writer, Arc::downgrade(self)));
         decoding.push(frame, codec);
     }
 }
@@ -164,17 +193,22 @@ impl RtpTransceiver {
 
     /// The sending half.
     pub fn sender(&self) -> RtpSender {
-        RtpSender { shared: Arc::clone(&self.shared) }
+        RtpSender {
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// The receiving half.
     pub fn receiver(&self) -> RtpReceiver {
-        RtpReceiver { shared: Arc::clone(&self.shared) }
+        RtpReceiver {
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// `direction`: what this side wants.
     pub fn direction(&self) -> TransceiverDirection {
-        self.view(|view| view.direction()).unwrap_or(TransceiverDirection::Stopped)
+        self.view(|view| view.direction())
+            .unwrap_or(TransceiverDirection::Stopped)
     }
 
     /// Sets the wanted direction; it takes effect with the next negotiation.
@@ -182,7 +216,9 @@ impl RtpTransceiver {
     /// # Errors
     /// `InvalidStateError` when stopped, `TypeError` for `stopped`.
     pub fn set_direction(&self, direction: TransceiverDirection) -> Result<(), Error> {
-        self.shared.connection()?.command(|session, _| session.set_direction(self.shared.id, direction))
+        self.shared
+            .connection()?
+            .command(|session, _| session.set_direction(self.shared.id, direction))
     }
 
     /// `currentDirection`: what was agreed last.
@@ -198,7 +234,9 @@ impl RtpTransceiver {
     /// # Errors
     /// `InvalidStateError` when the connection is closed.
     pub fn stop(&self) -> Result<(), Error> {
-        self.shared.connection()?.command(|session, _| session.stop_transceiver(self.shared.id))?;
+        self.shared
+            .connection()?
+            .command(|session, _| session.stop_transceiver(self.shared.id))?;
         self.shared.end();
         Ok(())
     }
@@ -212,7 +250,10 @@ impl PartialEq for RtpTransceiver {
 
 impl fmt::Debug for RtpTransceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RtpTransceiver").field("kind", &self.shared.kind).field("id", &self.shared.id).finish_non_exhaustive()
+        f.debug_struct("RtpTransceiver")
+            .field("kind", &self.shared.kind)
+            .field("id", &self.shared.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,24 +282,36 @@ impl RtpSender {
             return Err(Error::Type("a sender keeps the kind of its track".into()));
         }
         let id = track.map(|track| track.id().to_owned());
-        self.shared.connection()?.command(|session, _| session.replace_track(self.shared.id, id))?;
+        self.shared
+            .connection()?
+            .command(|session, _| session.replace_track(self.shared.id, id))?;
         self.shared.set_local_track(track.cloned());
         Ok(())
     }
 
     /// The encodings that are sent: `getParameters().encodings`.
     pub fn encodings(&self) -> Vec<RtpEncodingParameters> {
-        let Some(connection) = self.shared.connection.upgrade() else { return Vec::new() };
+        let Some(connection) = self.shared.connection.upgrade() else {
+            return Vec::new();
+        };
         connection.query(|session| {
-            session.transceiver(self.shared.id).map(|view| view.encodings().cloned().collect()).unwrap_or_default()
+            session
+                .transceiver(self.shared.id)
+                .map(|view| view.encodings().cloned().collect())
+                .unwrap_or_default()
         })
     }
 
     /// The codecs that were agreed, the one in use first: `getParameters().codecs`.
     pub fn codecs(&self) -> Vec<RtpCodecParameters> {
-        let Some(connection) = self.shared.connection.upgrade() else { return Vec::new() };
+        let Some(connection) = self.shared.connection.upgrade() else {
+            return Vec::new();
+        };
         connection.query(|session| {
-            session.transceiver(self.shared.id).map(|view| view.send_codecs().to_vec()).unwrap_or_default()
+            session
+                .transceiver(self.shared.id)
+                .map(|view| view.send_codecs().to_vec())
+                .unwrap_or_default()
         })
     }
 
@@ -269,7 +322,10 @@ impl RtpSender {
     /// `InvalidStateError` when the connection is closed.
     pub fn send_encoded(&self, frame: &EncodedFrame) -> Result<bool, Error> {
         self.shared.connection()?.command(|session, now| {
-            let Some(codec) = session.transceiver(self.shared.id).and_then(|view| view.send_codecs().first().cloned()) else {
+            let Some(codec) = session
+                .transceiver(self.shared.id)
+                .and_then(|view| view.send_codecs().first().cloned())
+            else {
                 return Ok(false);
             };
             let frame = outgoing(frame, codec.codec.clock_rate);
@@ -290,7 +346,10 @@ impl RtpSender {
 
 impl fmt::Debug for RtpSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RtpSender").field("kind", &self.shared.kind).field("id", &self.shared.id).finish_non_exhaustive()
+        f.debug_struct("RtpSender")
+            .field("kind", &self.shared.kind)
+            .field("id", &self.shared.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -329,14 +388,20 @@ impl RtpReceiver {
 
     /// Asks the peer for a keyframe.
     pub fn request_keyframe(&self) {
-        self.shared.command(|session, now| session.request_keyframe(now, self.shared.id));
+        self.shared
+            .command(|session, now| session.request_keyframe(now, self.shared.id));
     }
 
     /// The codecs that this side is ready to receive: `getParameters().codecs`.
     pub fn codecs(&self) -> Vec<RtpCodecParameters> {
-        let Some(connection) = self.shared.connection.upgrade() else { return Vec::new() };
+        let Some(connection) = self.shared.connection.upgrade() else {
+            return Vec::new();
+        };
         connection.query(|session| {
-            session.transceiver(self.shared.id).map(|view| view.receive_codecs().to_vec()).unwrap_or_default()
+            session
+                .transceiver(self.shared.id)
+                .map(|view| view.receive_codecs().to_vec())
+                .unwrap_or_default()
         })
     }
 
@@ -348,7 +413,10 @@ impl RtpReceiver {
 
 impl fmt::Debug for RtpReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RtpReceiver").field("kind", &self.shared.kind).field("id", &self.shared.id).finish_non_exhaustive()
+        f.debug_struct("RtpReceiver")
+            .field("kind", &self.shared.kind)
+            .field("id", &self.shared.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -155,12 +155,18 @@ states! {
 impl TransceiverDirection {
     /// Whether this side sends.
     pub fn sends(self) -> bool {
-        matches!(self, TransceiverDirection::SendRecv | TransceiverDirection::SendOnly)
+        matches!(
+            self,
+            TransceiverDirection::SendRecv | TransceiverDirection::SendOnly
+        )
     }
 
     /// Whether this side receives.
     pub fn receives(self) -> bool {
-        matches!(self, TransceiverDirection::SendRecv | TransceiverDirection::RecvOnly)
+        matches!(
+            self,
+            TransceiverDirection::SendRecv | TransceiverDirection::RecvOnly
+        )
     }
 
     /// The direction with these two halves.
@@ -180,6 +186,9 @@ impl TransceiverDirection {
 
     /// What both directions allow.
     pub fn intersect(self, other: Self) -> Self {
-        TransceiverDirection::new(self.sends() && other.sends(), self.receives() && other.receives())
+        TransceiverDirection::new(
+            self.sends() && other.sends(),
+            self.receives() && other.receives(),
+        )
     }
 }

@@ -376,7 +376,11 @@ fn as_map<S: Serializer>(entries: &[StatsEntry], serializer: S) -> Result<S::Ok,
 
 impl StatsReport {
     pub(crate) fn push(&mut self, timestamp: f64, id: String, stats: Stats) {
-        self.entries.push(StatsEntry { id, timestamp, stats });
+        self.entries.push(StatsEntry {
+            id,
+            timestamp,
+            stats,
+        });
     }
 
     /// All dictionaries.

@@ -9,10 +9,15 @@ pub(super) fn addresses(include_loopback: bool) -> Vec<IpAddr> {
         tracing::warn!(%error, "the interfaces cannot be listed");
         Vec::new()
     });
-    let mut found: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).filter(is_usable).collect();
+    let mut found: Vec<IpAddr> = interfaces
+        .iter()
+        .map(if_addrs::Interface::ip)
+        .filter(is_usable)
+        .collect();
     found.sort_by_key(IpAddr::is_ipv6);
     found.dedup();
-    let (loopback, mut usable): (Vec<IpAddr>, Vec<IpAddr>) = found.into_iter().partition(IpAddr::is_loopback);
+    let (loopback, mut usable): (Vec<IpAddr>, Vec<IpAddr>) =
+        found.into_iter().partition(IpAddr::is_loopback);
     if include_loopback || usable.is_empty() {
         usable.extend(loopback);
     }

@@ -3,7 +3,10 @@
 //! One task a connection reads the sockets and keeps the time. Commands of handles lock the session, act, and send what
 //! results at once from the calling task: a message does not wait for another task to be scheduled.
 
-#![allow(clippy::disallowed_methods, reason = "the driver is where the clock and the system's randomness come in")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the driver is where the clock and the system's randomness come in"
+)]
 
 mod interfaces;
 mod resolve;
@@ -36,7 +39,12 @@ pub struct NetworkOptions {
 
 impl Default for NetworkOptions {
     fn default() -> Self {
-        NetworkOptions { include_loopback: false, addresses: None, port_range: None, socket_buffer: 4 << 20 }
+        NetworkOptions {
+            include_loopback: false,
+            addresses: None,
+            port_range: None,
+            socket_buffer: 4 << 20,
+        }
     }
 }
 
@@ -67,7 +75,12 @@ pub(crate) trait Hub: Send {
     /// An event of the session; the session is there for questions.
     fn event(&mut self, session: &mut Session, event: Event);
     /// A received frame.
-    fn frame(&mut self, session: &mut Session, id: crate::session::TransceiverId, frame: crate::session::IncomingFrame);
+    fn frame(
+        &mut self,
+        session: &mut Session,
+        id: crate::session::TransceiverId,
+        frame: crate::session::IncomingFrame,
+    );
     /// The session is over.
     fn closed(&mut self);
 }
@@ -80,8 +93,9 @@ impl Connection {
         options: NetworkOptions,
         hub: impl FnOnce(&Arc<Connection>) -> Box<dyn Hub>,
     ) -> Result<Arc<Self>, Error> {
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|_| Error::InvalidState("a connection needs a tokio runtime around it".into()))?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+            Error::InvalidState("a connection needs a tokio runtime around it".into())
+        })?;
         let session = Session::new(configuration, parts)?;
         let connection = Arc::new(Connection {
             inner: Mutex::new(Inner {
@@ -130,12 +144,20 @@ impl Connection {
 
     /// Closes a channel that nobody holds any more; from a destructor, so without waiting for the session.
     pub(crate) fn abandon(&self, id: ChannelId) {
-        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.abandoned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(id);
         self.wake.notify_one();
     }
 
     fn close_abandoned(&self, inner: &mut Inner, now: Instant) {
-        for id in std::mem::take(&mut *self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)) {
+        for id in std::mem::take(
+            &mut *self
+                .abandoned
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        ) {
             inner.session.close_channel(now, id);
         }
     }
@@ -217,9 +239,18 @@ impl Inner {
         }
         loop {
             self.out.clear();
-            let segments = self.sockets.first().map_or(1, |socket| socket.max_segments());
-            let Some(transmit) = self.session.poll_transmit(now, &mut self.out, segments) else { return };
-            let Some(socket) = self.sockets.iter().find(|socket| socket.local() == transmit.local) else {
+            let segments = self
+                .sockets
+                .first()
+                .map_or(1, |socket| socket.max_segments());
+            let Some(transmit) = self.session.poll_transmit(now, &mut self.out, segments) else {
+                return;
+            };
+            let Some(socket) = self
+                .sockets
+                .iter()
+                .find(|socket| socket.local() == transmit.local)
+            else {
                 tracing::debug!(local = %transmit.local, "no socket with this address");
                 continue;
             };
@@ -227,7 +258,11 @@ impl Inner {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = Arc::clone(socket);
-                    self.blocked = Some((transmit, socket, std::mem::replace(&mut self.out, Vec::with_capacity(1 << 16))));
+                    self.blocked = Some((
+                        transmit,
+                        socket,
+                        std::mem::replace(&mut self.out, Vec::with_capacity(1 << 16)),
+                    ));
                     return;
                 }
                 // A lost datagram is what the protocols above repair.
@@ -240,7 +275,8 @@ impl Inner {
     fn wake_senders(&mut self) {
         let session = &self.session;
         self.waiting.retain(|(id, bytes, waiter)| {
-            let waits = session.channel_state(*id) == ChannelState::Open && session.buffered_amount(*id) > *bytes;
+            let waits = session.channel_state(*id) == ChannelState::Open
+                && session.buffered_amount(*id) > *bytes;
             if !waits {
                 waiter.notify_waiters();
             }
@@ -273,7 +309,13 @@ struct NoHub;
 
 impl Hub for NoHub {
     fn event(&mut self, _: &mut Session, _: Event) {}
-    fn frame(&mut self, _: &mut Session, _: crate::session::TransceiverId, _: crate::session::IncomingFrame) {}
+    fn frame(
+        &mut self,
+        _: &mut Session,
+        _: crate::session::TransceiverId,
+        _: crate::session::IncomingFrame,
+    ) {
+    }
     fn closed(&mut self) {}
 }
 
@@ -284,7 +326,11 @@ pub(crate) fn system_parts(certificate: Option<Arc<dtls::Certificate>>) -> Resul
     let certificate = match certificate {
         Some(certificate) => certificate,
         None => {
-            let made = dtls::Certificate::generate(&dtls::CertificateParams::default(), wall_clock, &mut rng);
+            let made = dtls::Certificate::generate(
+                &dtls::CertificateParams::default(),
+                wall_clock,
+                &mut rng,
+            );
             Arc::new(made.map_err(|error| Error::Operation(error.to_string()))?)
         }
     };

@@ -20,14 +20,28 @@ pub(super) struct Named {
 
 /// Every URL of every configured server.
 pub(super) fn servers(configured: Vec<IceServer>) -> Servers {
-    let mut servers = Servers { ready: Vec::new(), named: Vec::new() };
+    let mut servers = Servers {
+        ready: Vec::new(),
+        named: Vec::new(),
+    };
     for server in configured {
         for text in &server.urls {
             // `Configuration::validate` has read it before.
-            let Ok(url) = ServerUrl::parse(text) else { continue };
+            let Ok(url) = ServerUrl::parse(text) else {
+                continue;
+            };
             match url.host.parse::<IpAddr>() {
-                Ok(address) => servers.ready.extend(at(&url, text, &server, SocketAddr::new(address, url.port))),
-                Err(_) => servers.named.push(Named { url, text: text.clone(), server: server.clone() }),
+                Ok(address) => servers.ready.extend(at(
+                    &url,
+                    text,
+                    &server,
+                    SocketAddr::new(address, url.port),
+                )),
+                Err(_) => servers.named.push(Named {
+                    url,
+                    text: text.clone(),
+                    server: server.clone(),
+                }),
             }
         }
     }
@@ -38,7 +52,10 @@ fn at(url: &ServerUrl, text: &str, server: &IceServer, addr: SocketAddr) -> Opti
     let url_text = text.to_owned();
     if !url.turn {
         // STUN over TLS has no use for gathering: candidates are made over UDP.
-        return (!url.secure).then_some(ice::Server::Stun { addr, url: url_text });
+        return (!url.secure).then_some(ice::Server::Stun {
+            addr,
+            url: url_text,
+        });
     }
     let protocol = match (url.transport, url.secure) {
         (ServerTransport::Udp, _) => ice::Protocol::Udp,

@@ -10,7 +10,11 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 /// Reads per system call, where the kernel reads several.
-pub(super) const BATCH: usize = if quinn_udp::BATCH_SIZE < 8 { quinn_udp::BATCH_SIZE } else { 8 };
+pub(super) const BATCH: usize = if quinn_udp::BATCH_SIZE < 8 {
+    quinn_udp::BATCH_SIZE
+} else {
+    8
+};
 /// Room for one read: with GRO the kernel joins datagrams up to 64 KiB.
 const READ_SIZE: usize = 1 << 16;
 
@@ -30,15 +34,23 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new() -> Self {
-        Batch { memory: vec![0; READ_SIZE * BATCH].into_boxed_slice(), metas: [RecvMeta::default(); BATCH] }
+        Batch {
+            memory: vec![0; READ_SIZE * BATCH].into_boxed_slice(),
+            metas: [RecvMeta::default(); BATCH],
+        }
     }
 
     /// The datagrams of the last read, each with its source.
     pub(super) fn datagrams(&self, reads: usize) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        self.metas[..reads].iter().zip(self.memory.chunks(READ_SIZE)).flat_map(|(meta, memory)| {
-            let stride = meta.stride.max(1);
-            memory[..meta.len].chunks(stride).map(|datagram| (meta.addr, datagram))
-        })
+        self.metas[..reads]
+            .iter()
+            .zip(self.memory.chunks(READ_SIZE))
+            .flat_map(|(meta, memory)| {
+                let stride = meta.stride.max(1);
+                memory[..meta.len]
+                    .chunks(stride)
+                    .map(|datagram| (meta.addr, datagram))
+            })
     }
 }
 
@@ -53,7 +65,11 @@ impl Socket {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         enlarge_buffers(&socket, &state, options.socket_buffer);
         let local = socket.local_addr()?;
-        Ok(Socket { io: UdpSocket::from_std(socket)?, state, local })
+        Ok(Socket {
+            io: UdpSocket::from_std(socket)?,
+            state,
+            local,
+        })
     }
 
     pub(super) fn local(&self) -> SocketAddr {
@@ -67,7 +83,8 @@ impl Socket {
 
     /// Sends all datagrams of a transmit in one call. `WouldBlock` leaves them with the caller.
     pub(super) fn try_send(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
-        let segment_size = (contents.len() > transmit.segment_size).then_some(transmit.segment_size);
+        let segment_size =
+            (contents.len() > transmit.segment_size).then_some(transmit.segment_size);
         self.io.try_io(Interest::WRITABLE, || {
             let transmit = quinn_udp::Transmit {
                 destination: transmit.remote,
@@ -85,7 +102,11 @@ impl Socket {
     }
 
     /// Reads what is there; how many reads of the batch are filled.
-    pub(super) fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+    ) -> Poll<io::Result<usize>> {
         loop {
             match self.io.poll_recv_ready(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -96,7 +117,8 @@ impl Socket {
             let mut slices: [IoSliceMut<'_>; BATCH] =
                 std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
             let read = self.io.try_io(Interest::READABLE, || {
-                self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut batch.metas)
+                self.state
+                    .recv(UdpSockRef::from(&self.io), &mut slices, &mut batch.metas)
             });
             match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -108,7 +130,10 @@ impl Socket {
     }
 }
 
-fn bind_in_range(address: SocketAddr, range: &std::ops::RangeInclusive<u16>) -> io::Result<std::net::UdpSocket> {
+fn bind_in_range(
+    address: SocketAddr,
+    range: &std::ops::RangeInclusive<u16>,
+) -> io::Result<std::net::UdpSocket> {
     let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the port range is empty");
     for port in range.clone() {
         match std::net::UdpSocket::bind(SocketAddr::new(address.ip(), port)) {
@@ -128,8 +153,14 @@ fn enlarge_buffers(socket: &std::net::UdpSocket, state: &UdpSocketState, bytes: 
     let reference = UdpSockRef::from(socket);
     let _ = state.set_send_buffer_size(reference, bytes);
     let _ = state.set_recv_buffer_size(UdpSockRef::from(socket), bytes);
-    let got = state.recv_buffer_size(UdpSockRef::from(socket)).unwrap_or(0);
+    let got = state
+        .recv_buffer_size(UdpSockRef::from(socket))
+        .unwrap_or(0);
     if got < bytes {
-        tracing::debug!(asked = bytes, got, "the kernel gives a smaller receive buffer");
+        tracing::debug!(
+            asked = bytes,
+            got,
+            "the kernel gives a smaller receive buffer"
+        );
     }
 }

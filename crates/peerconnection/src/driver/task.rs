@@ -16,7 +16,9 @@ pub(super) async fn run(connection: Weak<Connection>) {
     let mut batch = Batch::new();
     let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
     loop {
-        let Some(strong) = connection.upgrade() else { return };
+        let Some(strong) = connection.upgrade() else {
+            return;
+        };
         let sockets = {
             let mut inner = strong.lock();
             let now = Instant::now();
@@ -44,14 +46,23 @@ pub(super) async fn run(connection: Weak<Connection>) {
             let waiting = wait(cx, &strong, &sockets, &mut batch);
             let notified = woken.as_mut().poll(cx).is_ready();
             let due = armed && timer.as_mut().poll(cx).is_ready();
-            if waiting.is_ready() || notified || due { Poll::Ready(()) } else { Poll::Pending }
+            if waiting.is_ready() || notified || due {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }
 }
 
 /// Reads every socket; ready when something came, or when blocked sends may go on.
-fn wait(cx: &mut Context<'_>, connection: &Connection, sockets: &[Arc<Socket>], batch: &mut Batch) -> Poll<()> {
+fn wait(
+    cx: &mut Context<'_>,
+    connection: &Connection,
+    sockets: &[Arc<Socket>],
+    batch: &mut Batch,
+) -> Poll<()> {
     let mut busy = false;
     for socket in sockets {
         for _ in 0..MOST_ROUNDS {
@@ -68,19 +79,30 @@ fn wait(cx: &mut Context<'_>, connection: &Connection, sockets: &[Arc<Socket>], 
             }
         }
     }
-    let blocked = connection.lock().blocked.as_ref().map(|(_, socket, _)| Arc::clone(socket));
+    let blocked = connection
+        .lock()
+        .blocked
+        .as_ref()
+        .map(|(_, socket, _)| Arc::clone(socket));
     let writable = blocked.is_some_and(|socket| socket.poll_writable(cx).is_ready());
-    if busy || writable { Poll::Ready(()) } else { Poll::Pending }
+    if busy || writable {
+        Poll::Ready(())
+    } else {
+        Poll::Pending
+    }
 }
 
 fn receive(inner: &mut Inner, socket: &Socket, batch: &Batch, reads: usize) {
     let now = Instant::now();
     for (remote, datagram) in batch.datagrams(reads) {
-        let path = ice::Path { protocol: ice::Protocol::Udp, local: socket.local(), remote };
+        let path = ice::Path {
+            protocol: ice::Protocol::Udp,
+            local: socket.local(),
+            remote,
+        };
         inner.session.handle_datagram(now, path, datagram);
     }
     // Acknowledgements and replies leave before the next batch is read.
     inner.flush(now);
     inner.dispatch();
 }
-

@@ -14,7 +14,11 @@ use std::time::Duration;
 /// What lost sound is made up for; a longer gap is silence.
 const MOST_CONCEALED: Duration = Duration::from_millis(120);
 
-pub(super) fn encode(mut frames: AudioReceiver, transceiver: &Weak<TransceiverShared>, stop: &AtomicBool) {
+pub(super) fn encode(
+    mut frames: AudioReceiver,
+    transceiver: &Weak<TransceiverShared>,
+    stop: &AtomicBool,
+) {
     let mut encoder: Option<(String, Box<dyn AudioEncoder>)> = None;
     let mut packets = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -23,24 +27,44 @@ pub(super) fn encode(mut frames: AudioReceiver, transceiver: &Weak<TransceiverSh
             Err(RecvTimeoutError::Timeout) => continue,
             Err(_) => return,
         };
-        let Some(shared) = transceiver.upgrade() else { return };
+        let Some(shared) = transceiver.upgrade() else {
+            return;
+        };
         let id = shared.id();
         let Some(state) = shared.command(|session, _| {
             if !session.can_send(id) {
                 return None;
             }
             let view = session.transceiver(id)?;
-            let codec = view.send_codecs().iter().find(|codec| codec.codec.is_media())?.clone();
-            Some((codec, view.encodings().next().and_then(|encoding| encoding.max_bitrate)))
+            let codec = view
+                .send_codecs()
+                .iter()
+                .find(|codec| codec.codec.is_media())?
+                .clone();
+            Some((
+                codec,
+                view.encodings()
+                    .next()
+                    .and_then(|encoding| encoding.max_bitrate),
+            ))
         }) else {
             return;
         };
-        let Some((codec, limit)) = state else { continue };
-        if encoder.as_ref().is_none_or(|(name, _)| *name != codec.codec.mime_type) {
-            let Some(made) = new_encoder(&codec) else { continue };
+        let Some((codec, limit)) = state else {
+            continue;
+        };
+        if encoder
+            .as_ref()
+            .is_none_or(|(name, _)| *name != codec.codec.mime_type)
+        {
+            let Some(made) = new_encoder(&codec) else {
+                continue;
+            };
             encoder = Some((codec.codec.mime_type.clone(), made));
         }
-        let Some((_, encoder)) = &mut encoder else { continue };
+        let Some((_, encoder)) = &mut encoder else {
+            continue;
+        };
         if let Some(limit) = limit {
             encoder.set_bitrate(Bitrate::from_bps(u64::from(limit)));
         }
@@ -97,12 +121,19 @@ pub(super) fn decode(jobs: &Receiver<Job>, writer: &TrackWriter) {
     let mut decoder: Option<(String, Box<dyn AudioDecoder>)> = None;
     let mut clock = Clock::new(48_000);
     while let Ok(job) = jobs.recv() {
-        if decoder.as_ref().is_none_or(|(name, _)| *name != job.codec.codec.mime_type) {
-            let Some(made) = new_decoder(&job.codec) else { continue };
+        if decoder
+            .as_ref()
+            .is_none_or(|(name, _)| *name != job.codec.codec.mime_type)
+        {
+            let Some(made) = new_decoder(&job.codec) else {
+                continue;
+            };
             decoder = Some((job.codec.codec.mime_type.clone(), made));
             clock = Clock::new(job.codec.codec.clock_rate);
         }
-        let Some((_, decoder)) = &mut decoder else { continue };
+        let Some((_, decoder)) = &mut decoder else {
+            continue;
+        };
         let timestamp = clock.at(job.frame.timestamp);
         let missing = job.frame.missing_before.min(MOST_CONCEALED);
         if !missing.is_zero() {

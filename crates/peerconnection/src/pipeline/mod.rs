@@ -36,8 +36,12 @@ pub(crate) fn encode(track: &MediaStreamTrack, transceiver: Weak<TransceiverShar
     let stopped = Arc::clone(&stop);
     let kind = track.kind();
     match (kind, track.subscribe_audio(), track.subscribe_video()) {
-        (MediaKind::Audio, Some(frames), _) => spawn("encode-audio", move || audio::encode(frames, &transceiver, &stopped)),
-        (MediaKind::Video, _, Some(frames)) => spawn("encode-video", move || video::encode(frames, &transceiver, &stopped)),
+        (MediaKind::Audio, Some(frames), _) => spawn("encode-audio", move || {
+            audio::encode(frames, &transceiver, &stopped)
+        }),
+        (MediaKind::Video, _, Some(frames)) => spawn("encode-video", move || {
+            video::encode(frames, &transceiver, &stopped)
+        }),
         _ => {}
     }
     Encoding { stop }
@@ -60,17 +64,28 @@ struct Job {
 /// Decodes received frames into a track.
 pub(crate) fn decode(writer: Arc<TrackWriter>, transceiver: Weak<TransceiverShared>) -> Decoding {
     let (queue, jobs): (SyncSender<Job>, Receiver<Job>) = sync_channel(DECODE_QUEUE);
-    let kind = transceiver.upgrade().map_or(MediaKind::Audio, |transceiver| transceiver.kind());
+    let kind = transceiver
+        .upgrade()
+        .map_or(MediaKind::Audio, |transceiver| transceiver.kind());
     match kind {
         MediaKind::Audio => spawn("decode-audio", move || audio::decode(&jobs, &writer)),
-        MediaKind::Video => spawn("decode-video", move || video::decode(&jobs, &writer, &transceiver)),
+        MediaKind::Video => spawn("decode-video", move || {
+            video::decode(&jobs, &writer, &transceiver)
+        }),
     }
-    Decoding { queue, overrun: false }
+    Decoding {
+        queue,
+        overrun: false,
+    }
 }
 
 impl Decoding {
     pub(crate) fn push(&mut self, frame: IncomingFrame, codec: &RtpCodecParameters) {
-        let job = Job { frame, codec: Arc::new(codec.clone()), after_overrun: self.overrun };
+        let job = Job {
+            frame,
+            codec: Arc::new(codec.clone()),
+            after_overrun: self.overrun,
+        };
         self.overrun = matches!(self.queue.try_send(job), Err(TrySendError::Full(_)));
         if self.overrun {
             tracing::debug!("the decoder cannot keep up: a frame is dropped");
@@ -93,7 +108,11 @@ struct Clock {
 
 impl Clock {
     fn new(rate: u32) -> Self {
-        Clock { rate: rate.max(1), last: None, ticks: 0 }
+        Clock {
+            rate: rate.max(1),
+            last: None,
+            ticks: 0,
+        }
     }
 
     fn at(&mut self, timestamp: u32) -> Duration {
@@ -103,7 +122,9 @@ impl Clock {
             self.ticks += if step < 1 << 31 { u64::from(step) } else { 0 };
         }
         self.last = Some(timestamp);
-        Duration::from_nanos((u128::from(self.ticks) * 1_000_000_000 / u128::from(self.rate)) as u64)
+        Duration::from_nanos(
+            (u128::from(self.ticks) * 1_000_000_000 / u128::from(self.rate)) as u64,
+        )
     }
 }
 
@@ -116,7 +137,11 @@ mod tests {
         let mut clock = Clock::new(90_000);
         assert_eq!(clock.at(u32::MAX - 44_999), Duration::ZERO);
         assert_eq!(clock.at(45_000), Duration::from_secs(1));
-        assert_eq!(clock.at(0), Duration::from_secs(1), "a step back does not count");
+        assert_eq!(
+            clock.at(0),
+            Duration::from_secs(1),
+            "a step back does not count"
+        );
         assert_eq!(clock.at(90_000), Duration::from_secs(2));
     }
 }

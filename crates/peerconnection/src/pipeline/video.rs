@@ -13,7 +13,11 @@ use std::time::Duration;
 /// Between keyframes that are asked for; a request is repeated until one comes.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
-pub(super) fn encode(mut frames: VideoReceiver, transceiver: &Weak<TransceiverShared>, stop: &AtomicBool) {
+pub(super) fn encode(
+    mut frames: VideoReceiver,
+    transceiver: &Weak<TransceiverShared>,
+    stop: &AtomicBool,
+) {
     let mut encoder: Option<Box<dyn VideoEncoder>> = None;
     let mut bitrate = Bitrate::from_bps(0);
     let mut sending = false;
@@ -25,19 +29,31 @@ pub(super) fn encode(mut frames: VideoReceiver, transceiver: &Weak<TransceiverSh
             Err(RecvTimeoutError::Timeout) => continue,
             Err(_) => return,
         };
-        let Some(shared) = transceiver.upgrade() else { return };
+        let Some(shared) = transceiver.upgrade() else {
+            return;
+        };
         let id = shared.id();
         let Some(state) = shared.command(|session, _| {
             if !session.can_send(id) {
                 return None;
             }
             let view = session.transceiver(id)?;
-            let codec = view.send_codecs().iter().find(|codec| codec.codec.is_media())?.codec.clone();
-            view.encodings().next().filter(|encoding| encoding.active).map(|encoding| (codec, encoding.clone()))
+            let codec = view
+                .send_codecs()
+                .iter()
+                .find(|codec| codec.codec.is_media())?
+                .codec
+                .clone();
+            view.encodings()
+                .next()
+                .filter(|encoding| encoding.active)
+                .map(|encoding| (codec, encoding.clone()))
         }) else {
             return;
         };
-        let Some((codec, encoding)) = state.filter(|(codec, _)| codec.name().eq_ignore_ascii_case("VP8")) else {
+        let Some((codec, encoding)) =
+            state.filter(|(codec, _)| codec.name().eq_ignore_ascii_case("VP8"))
+        else {
             sending = false;
             continue;
         };
@@ -52,7 +68,10 @@ pub(super) fn encode(mut frames: VideoReceiver, transceiver: &Weak<TransceiverSh
         let encoder = match &mut encoder {
             Some(encoder) => encoder,
             None => {
-                let config = vp8::EncoderConfig { bitrate: target, ..vp8::EncoderConfig::default() };
+                let config = vp8::EncoderConfig {
+                    bitrate: target,
+                    ..vp8::EncoderConfig::default()
+                };
                 match vp8::Encoder::new(config) {
                     Ok(made) => {
                         bitrate = target;
@@ -69,7 +88,8 @@ pub(super) fn encode(mut frames: VideoReceiver, transceiver: &Weak<TransceiverSh
             bitrate = target;
             encoder.set_bitrate(target);
         }
-        let pressed = last_keyframe.is_some_and(|last| now.saturating_sub(last) < KEYFRAME_INTERVAL);
+        let pressed =
+            last_keyframe.is_some_and(|last| now.saturating_sub(last) < KEYFRAME_INTERVAL);
         // The first picture after a pause starts anew: nobody has what it would build on.
         if !sending || (!pressed && shared.keyframe_wanted.swap(false, Ordering::Relaxed)) {
             sending = true;
@@ -97,7 +117,11 @@ fn target_bitrate(picture: &VideoFrame, limit: Option<u32>) -> Bitrate {
     Bitrate::from_bps(limit.map_or(usual, |limit| usual.min(u64::from(limit))))
 }
 
-pub(super) fn decode(jobs: &Receiver<Job>, writer: &TrackWriter, transceiver: &Weak<TransceiverShared>) {
+pub(super) fn decode(
+    jobs: &Receiver<Job>,
+    writer: &TrackWriter,
+    transceiver: &Weak<TransceiverShared>,
+) {
     let mut decoder: Option<vp8::Decoder> = None;
     let mut clock = Clock::new(90_000);
     let mut waits_for_keyframe = true;

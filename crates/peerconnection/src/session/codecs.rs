@@ -51,8 +51,18 @@ pub(crate) fn known(kind: MediaKind) -> Vec<Known> {
                 rtx: None,
             },
             // RFC 3551 §6: static payload types.
-            Known { codec: codec("audio/PCMU", 8_000, None, ""), payload_type: 0, feedback: &[], rtx: None },
-            Known { codec: codec("audio/PCMA", 8_000, None, ""), payload_type: 8, feedback: &[], rtx: None },
+            Known {
+                codec: codec("audio/PCMU", 8_000, None, ""),
+                payload_type: 0,
+                feedback: &[],
+                rtx: None,
+            },
+            Known {
+                codec: codec("audio/PCMA", 8_000, None, ""),
+                payload_type: 8,
+                feedback: &[],
+                rtx: None,
+            },
         ],
         MediaKind::Video => vec![Known {
             codec: codec("video/VP8", 90_000, None, ""),
@@ -73,15 +83,26 @@ pub(crate) struct Numbers {
 
 impl Numbers {
     /// Takes over the numbers that the peer has chosen.
-    pub(crate) fn learn(&mut self, codecs: &[RtpCodecParameters], extensions: &[RtpHeaderExtensionParameters]) {
+    pub(crate) fn learn(
+        &mut self,
+        codecs: &[RtpCodecParameters],
+        extensions: &[RtpHeaderExtensionParameters],
+    ) {
         for codec in codecs {
-            match self.payload_types.iter_mut().find(|(number, _)| *number == codec.payload_type) {
+            match self
+                .payload_types
+                .iter_mut()
+                .find(|(number, _)| *number == codec.payload_type)
+            {
                 Some((_, known)) => *known = codec.codec.clone(),
-                None => self.payload_types.push((codec.payload_type, codec.codec.clone())),
+                None => self
+                    .payload_types
+                    .push((codec.payload_type, codec.codec.clone())),
             }
         }
         for extension in extensions {
-            self.extension_ids.insert(extension.id, extension.uri.clone());
+            self.extension_ids
+                .insert(extension.id, extension.uri.clone());
         }
     }
 
@@ -104,7 +125,11 @@ impl Numbers {
     }
 
     fn extension_id(&mut self, uri: &str) -> Option<u8> {
-        if let Some((id, _)) = self.extension_ids.iter().find(|(_, known)| known.as_str() == uri) {
+        if let Some((id, _)) = self
+            .extension_ids
+            .iter()
+            .find(|(_, known)| known.as_str() == uri)
+        {
             return Some(*id);
         }
         let id = (1..=14).find(|id| !self.extension_ids.contains_key(id))?;
@@ -114,19 +139,33 @@ impl Numbers {
 
     /// The codecs to offer: the preferred ones (all, when there is no preference), each with its
     /// retransmission format.
-    pub(crate) fn offered_codecs(&mut self, kind: MediaKind, preferences: &[RtpCodec]) -> Vec<RtpCodecParameters> {
+    pub(crate) fn offered_codecs(
+        &mut self,
+        kind: MediaKind,
+        preferences: &[RtpCodec],
+    ) -> Vec<RtpCodecParameters> {
         let mut offered = Vec::new();
         for known in in_order_of(preferences, known(kind)) {
-            let Some(payload_type) = self.payload_type(&known.codec, known.payload_type) else { continue };
+            let Some(payload_type) = self.payload_type(&known.codec, known.payload_type) else {
+                continue;
+            };
             offered.push(RtpCodecParameters {
                 payload_type,
                 codec: known.codec,
-                feedback: known.feedback.iter().map(|&feedback| feedback.to_owned()).collect(),
+                feedback: known
+                    .feedback
+                    .iter()
+                    .map(|&feedback| feedback.to_owned())
+                    .collect(),
             });
             if let Some(preferred) = known.rtx {
                 let rtx = rtx_codec(payload_type);
                 if let Some(number) = self.payload_type(&rtx, preferred) {
-                    offered.push(RtpCodecParameters { payload_type: number, codec: rtx, feedback: Vec::new() });
+                    offered.push(RtpCodecParameters {
+                        payload_type: number,
+                        codec: rtx,
+                        feedback: Vec::new(),
+                    });
                 }
             }
         }
@@ -134,12 +173,19 @@ impl Numbers {
     }
 
     /// The extensions to offer.
-    pub(crate) fn offered_extensions(&mut self, kind: MediaKind) -> Vec<RtpHeaderExtensionParameters> {
+    pub(crate) fn offered_extensions(
+        &mut self,
+        kind: MediaKind,
+    ) -> Vec<RtpHeaderExtensionParameters> {
         extensions(kind)
             .iter()
             .filter_map(|uri| {
                 let id = self.extension_id(uri)?;
-                Some(RtpHeaderExtensionParameters { uri: (*uri).to_owned(), id, encrypted: false })
+                Some(RtpHeaderExtensionParameters {
+                    uri: (*uri).to_owned(),
+                    id,
+                    encrypted: false,
+                })
             })
             .collect()
     }
@@ -159,7 +205,15 @@ fn in_order_of(preferences: &[RtpCodec], known: Vec<Known>) -> Vec<Known> {
     if preferences.is_empty() {
         return known;
     }
-    preferences.iter().filter_map(|wanted| known.iter().find(|known| known.codec.matches(wanted)).cloned()).collect()
+    preferences
+        .iter()
+        .filter_map(|wanted| {
+            known
+                .iter()
+                .find(|known| known.codec.matches(wanted))
+                .cloned()
+        })
+        .collect()
 }
 
 /// What an answer takes of an offer: the offered codecs that this side knows, in the offerer's
@@ -173,16 +227,26 @@ pub(crate) fn answered_codecs(
     let mut common: Vec<(usize, RtpCodecParameters)> = offered
         .iter()
         .filter_map(|codec| {
-            let place = known.iter().position(|known| known.codec.matches(&codec.codec))?;
+            let place = known
+                .iter()
+                .position(|known| known.codec.matches(&codec.codec))?;
             let feedback = codec
                 .feedback
                 .iter()
-                .filter(|feedback| known[place].feedback.iter().any(|ours| feedback.eq_ignore_ascii_case(ours)))
+                .filter(|feedback| {
+                    known[place]
+                        .feedback
+                        .iter()
+                        .any(|ours| feedback.eq_ignore_ascii_case(ours))
+                })
                 .cloned()
                 .collect();
             let codec = RtpCodecParameters {
                 payload_type: codec.payload_type,
-                codec: RtpCodec { sdp_fmtp_line: answered_fmtp(&known[place].codec, &codec.codec), ..codec.codec.clone() },
+                codec: RtpCodec {
+                    sdp_fmtp_line: answered_fmtp(&known[place].codec, &codec.codec),
+                    ..codec.codec.clone()
+                },
                 feedback,
             };
             Some((place, codec))
@@ -198,8 +262,14 @@ pub(crate) fn answered_codecs(
         answered.extend(
             offered
                 .iter()
-                .find(|rtx| rtx.codec.name().eq_ignore_ascii_case("rtx") && rtx.associated_payload_type() == Some(payload_type))
-                .map(|rtx| RtpCodecParameters { feedback: Vec::new(), ..rtx.clone() }),
+                .find(|rtx| {
+                    rtx.codec.name().eq_ignore_ascii_case("rtx")
+                        && rtx.associated_payload_type() == Some(payload_type)
+                })
+                .map(|rtx| RtpCodecParameters {
+                    feedback: Vec::new(),
+                    ..rtx.clone()
+                }),
         );
     }
     answered
@@ -219,16 +289,35 @@ pub(crate) fn answered_extensions(
     kind: MediaKind,
     offered: &[RtpHeaderExtensionParameters],
 ) -> Vec<RtpHeaderExtensionParameters> {
-    offered.iter().filter(|extension| extensions(kind).contains(&extension.uri.as_str())).cloned().collect()
+    offered
+        .iter()
+        .filter(|extension| extensions(kind).contains(&extension.uri.as_str()))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parameters(payload_type: u8, mime_type: &str, clock_rate: u32, channels: Option<u16>, fmtp: &str) -> RtpCodecParameters {
-        let codec = RtpCodec { mime_type: mime_type.into(), clock_rate, channels, sdp_fmtp_line: fmtp.into() };
-        RtpCodecParameters { payload_type, codec, feedback: vec!["nack".into(), "transport-cc".into()] }
+    fn parameters(
+        payload_type: u8,
+        mime_type: &str,
+        clock_rate: u32,
+        channels: Option<u16>,
+        fmtp: &str,
+    ) -> RtpCodecParameters {
+        let codec = RtpCodec {
+            mime_type: mime_type.into(),
+            clock_rate,
+            channels,
+            sdp_fmtp_line: fmtp.into(),
+        };
+        RtpCodecParameters {
+            payload_type,
+            codec,
+            feedback: vec!["nack".into(), "transport-cc".into()],
+        }
     }
 
     #[test]
@@ -248,13 +337,25 @@ mod tests {
     #[test]
     fn offers_use_the_numbers_that_the_peer_chose_before() {
         let mut numbers = Numbers::default();
-        numbers.learn(&[parameters(96, "video/AV1", 90_000, None, ""), parameters(109, "audio/opus", 48_000, Some(2), "")], &[]);
+        numbers.learn(
+            &[
+                parameters(96, "video/AV1", 90_000, None, ""),
+                parameters(109, "audio/opus", 48_000, Some(2), ""),
+            ],
+            &[],
+        );
         let audio = numbers.offered_codecs(MediaKind::Audio, &[]);
         assert_eq!(audio[0].payload_type, 109);
         let video = numbers.offered_codecs(MediaKind::Video, &[]);
         assert_ne!(video[0].payload_type, 96, "96 is the peer's AV1");
-        assert_eq!(video[1].associated_payload_type(), Some(video[0].payload_type));
-        assert_eq!(numbers.offered_codecs(MediaKind::Video, &[])[0].payload_type, video[0].payload_type);
+        assert_eq!(
+            video[1].associated_payload_type(),
+            Some(video[0].payload_type)
+        );
+        assert_eq!(
+            numbers.offered_codecs(MediaKind::Video, &[])[0].payload_type,
+            video[0].payload_type
+        );
     }
 
     #[test]

@@ -5,7 +5,9 @@ use super::transport::Transport;
 use super::{Event, IceTransportPolicy, SdpType, Session, jsep};
 use crate::description::{IceCandidate, IceCandidateError, IceCandidateInit, SessionDescription};
 use crate::error::Error;
-use crate::states::{DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState};
+use crate::states::{
+    DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +27,10 @@ impl Session {
 
     /// Whether a local description asks for candidates and no sockets have been given yet.
     pub fn wants_sockets(&self) -> bool {
-        !self.closed && !self.transports.is_empty() && self.sockets.open.is_empty() && !self.sockets.complete
+        !self.closed
+            && !self.transports.is_empty()
+            && self.sockets.open.is_empty()
+            && !self.sockets.complete
     }
 
     /// A socket has been opened; candidates are gathered on it.
@@ -70,16 +75,27 @@ impl Session {
     /// `TypeError` when neither `mid` nor index is given, `InvalidStateError` before there is a
     /// remote description, `OperationError` for a section or a user fragment that it does not have,
     /// or a candidate that cannot be read.
-    pub fn add_ice_candidate(&mut self, now: Instant, candidate: Option<&IceCandidateInit>) -> Result<(), Error> {
+    pub fn add_ice_candidate(
+        &mut self,
+        now: Instant,
+        candidate: Option<&IceCandidateInit>,
+    ) -> Result<(), Error> {
         let end = IceCandidateInit::default();
         let init = candidate.unwrap_or(&end);
         if !init.candidate.is_empty() && init.sdp_mid.is_none() && init.sdp_m_line_index.is_none() {
-            return Err(Error::Type("a candidate needs sdp_mid or sdp_m_line_index".into()));
+            return Err(Error::Type(
+                "a candidate needs sdp_mid or sdp_m_line_index".into(),
+            ));
         }
         if self.is_closed() {
             return Err(Error::InvalidState("the connection is closed".into()));
         }
-        let Some(applied) = self.jsep.pending_remote.as_ref().or(self.jsep.current_remote.as_ref()) else {
+        let Some(applied) = self
+            .jsep
+            .pending_remote
+            .as_ref()
+            .or(self.jsep.current_remote.as_ref())
+        else {
             return Err(Error::InvalidState("there is no remote description".into()));
         };
         let sections = &applied.described.sections;
@@ -88,36 +104,68 @@ impl Session {
                 sections
                     .iter()
                     .position(|section| section.mid == *mid)
-                    .ok_or_else(|| Error::Operation(format!("the remote description has no section {mid:?}")))?,
+                    .ok_or_else(|| {
+                        Error::Operation(format!("the remote description has no section {mid:?}"))
+                    })?,
             ),
             (None, Some(index)) if usize::from(index) < sections.len() => Some(usize::from(index)),
             (None, Some(index)) => {
-                return Err(Error::Operation(format!("the remote description has no section number {index}")));
+                return Err(Error::Operation(format!(
+                    "the remote description has no section number {index}"
+                )));
             }
             (None, None) => None,
         };
         if let Some(ufrag) = &init.username_fragment {
             let known = |applied: &Applied| match index {
-                Some(index) => applied.described.sections.get(index).is_some_and(|section| section.ice_ufrag == *ufrag),
-                None => applied.described.sections.iter().any(|section| section.ice_ufrag == *ufrag),
+                Some(index) => applied
+                    .described
+                    .sections
+                    .get(index)
+                    .is_some_and(|section| section.ice_ufrag == *ufrag),
+                None => applied
+                    .described
+                    .sections
+                    .iter()
+                    .any(|section| section.ice_ufrag == *ufrag),
             };
-            if !self.jsep.pending_remote.iter().chain(&self.jsep.current_remote).any(known) {
-                return Err(Error::Operation(format!("the remote description has no user fragment {ufrag:?}")));
+            if !self
+                .jsep
+                .pending_remote
+                .iter()
+                .chain(&self.jsep.current_remote)
+                .any(known)
+            {
+                return Err(Error::Operation(format!(
+                    "the remote description has no user fragment {ufrag:?}"
+                )));
             }
         }
         if !init.candidate.is_empty() {
-            init.candidate
-                .parse::<ice::Candidate>()
-                .map_err(|error| Error::Operation(format!("the candidate cannot be read: {error}")))?;
+            init.candidate.parse::<ice::Candidate>().map_err(|error| {
+                Error::Operation(format!("the candidate cannot be read: {error}"))
+            })?;
         }
         let targets = match index {
             Some(index) => index..index + 1,
             None => 0..sections.len(),
         };
         let text = init.candidate.trim_start_matches("candidate:");
-        for applied in [&mut self.jsep.pending_remote, &mut self.jsep.current_remote].into_iter().flatten() {
-            for section in applied.described.sections.iter_mut().skip(targets.start).take(targets.len()) {
-                let generation = init.username_fragment.as_ref().is_none_or(|ufrag| section.ice_ufrag == *ufrag);
+        for applied in [&mut self.jsep.pending_remote, &mut self.jsep.current_remote]
+            .into_iter()
+            .flatten()
+        {
+            for section in applied
+                .described
+                .sections
+                .iter_mut()
+                .skip(targets.start)
+                .take(targets.len())
+            {
+                let generation = init
+                    .username_fragment
+                    .as_ref()
+                    .is_none_or(|ufrag| section.ice_ufrag == *ufrag);
                 if section.rejected || !generation {
                     continue;
                 }
@@ -144,9 +192,16 @@ impl Session {
 
     /// Creates, updates and removes transports as the descriptions in force say.
     pub(super) fn match_transports(&mut self, now: Instant) {
-        let Some(local) = self.jsep.local() else { return };
+        let Some(local) = self.jsep.local() else {
+            return;
+        };
         let mut wanted: Vec<usize> = Vec::new();
-        for section in local.described.sections.iter().filter(|section| !section.rejected) {
+        for section in local
+            .described
+            .sections
+            .iter()
+            .filter(|section| !section.rejected)
+        {
             if !wanted.contains(&section.transport) {
                 wanted.push(section.transport);
             }
@@ -161,26 +216,54 @@ impl Session {
             keep
         });
         for number in wanted {
-            if !self.transports.iter().any(|transport| transport.number == number) {
+            if !self
+                .transports
+                .iter()
+                .any(|transport| transport.number == number)
+            {
                 let transport = self.new_transport(now, number);
                 self.transports.push(transport);
             }
             self.match_transport(now, number);
         }
-        let data = self.jsep.slots.iter().find(|slot| slot.kind == jsep::SectionKind::Application && !slot.rejected);
+        let data = self
+            .jsep
+            .slots
+            .iter()
+            .find(|slot| slot.kind == jsep::SectionKind::Application && !slot.rejected);
         self.data.set_transport(data.map(|slot| slot.transport));
-        let most = self.transports.iter().map(|transport| transport.number + 1).max().unwrap_or(0);
+        let most = self
+            .transports
+            .iter()
+            .map(|transport| transport.number + 1)
+            .max()
+            .unwrap_or(0);
         self.jsep.facts.dtls_client = (0..most)
-            .map(|number| self.transports.iter().find(|transport| transport.number == number)?.is_client())
+            .map(|number| {
+                self.transports
+                    .iter()
+                    .find(|transport| transport.number == number)?
+                    .is_client()
+            })
             .collect();
         self.drain_agents(now);
     }
 
     fn new_transport(&mut self, now: Instant, number: usize) -> Transport {
         // RFC 8445 §6.1.1: the offerer controls, unless the peer is lite.
-        let offers = self.jsep.local().is_some_and(|local| local.sdp_type == SdpType::Offer);
-        let peer_lite = self.jsep.remote().is_some_and(|remote| remote.described.ice_lite);
-        let role = if offers || peer_lite { ice::Role::Controlling } else { ice::Role::Controlled };
+        let offers = self
+            .jsep
+            .local()
+            .is_some_and(|local| local.sdp_type == SdpType::Offer);
+        let peer_lite = self
+            .jsep
+            .remote()
+            .is_some_and(|remote| remote.described.ice_lite);
+        let role = if offers || peer_lite {
+            ice::Role::Controlling
+        } else {
+            ice::Role::Controlled
+        };
         let policy = match self.configuration.ice_transport_policy {
             IceTransportPolicy::All => ice::TransportPolicy::All,
             IceTransportPolicy::Relay => ice::TransportPolicy::Relay,
@@ -207,23 +290,41 @@ impl Session {
     /// Tells one transport what the descriptions in force say about it.
     fn match_transport(&mut self, now: Instant, number: usize) {
         let credentials = self.jsep.local_credentials(number);
-        let Some(transport) = self.transports.iter_mut().find(|transport| transport.number == number) else { return };
+        let Some(transport) = self
+            .transports
+            .iter_mut()
+            .find(|transport| transport.number == number)
+        else {
+            return;
+        };
         if let Some(credentials) = credentials
             && transport.agent.local_parameters().ufrag != credentials.ufrag
         {
             set_local(&mut transport.agent, now, &credentials);
         }
-        let (Some(local), Some(remote)) = (self.jsep.local(), self.jsep.remote()) else { return };
+        let (Some(local), Some(remote)) = (self.jsep.local(), self.jsep.remote()) else {
+            return;
+        };
         // A remote offer counts once this side has answered it.
         if local.sdp_type == SdpType::Offer && remote.sdp_type == SdpType::Offer {
             return;
         }
-        let pairs = || local.described.sections.iter().zip(&remote.described.sections);
-        let mut speaking =
-            pairs().filter(|(ours, theirs)| ours.transport == number && !theirs.rejected && !theirs.ice_ufrag.is_empty());
-        let Some((ours, theirs)) = speaking.next() else { return };
+        let pairs = || {
+            local
+                .described
+                .sections
+                .iter()
+                .zip(&remote.described.sections)
+        };
+        let mut speaking = pairs().filter(|(ours, theirs)| {
+            ours.transport == number && !theirs.rejected && !theirs.ice_ufrag.is_empty()
+        });
+        let Some((ours, theirs)) = speaking.next() else {
+            return;
+        };
         let lite = remote.described.ice_lite;
-        let mut parameters = ice::Parameters::new(theirs.ice_ufrag.as_str(), theirs.ice_pwd.as_str());
+        let mut parameters =
+            ice::Parameters::new(theirs.ice_ufrag.as_str(), theirs.ice_pwd.as_str());
         parameters.lite = lite;
         parameters.trickle = remote.described.trickle;
         if transport.remote_ufrag != parameters.ufrag {
@@ -250,7 +351,9 @@ impl Session {
 
     /// Gives the transports those candidates of the remote description that they do not have yet.
     pub(super) fn add_described_candidates(&mut self, now: Instant) {
-        let Some(remote) = self.jsep.remote() else { return };
+        let Some(remote) = self.jsep.remote() else {
+            return;
+        };
         for transport in &mut self.transports {
             let answered = !transport.remote_ufrag.is_empty();
             let number = transport.number;
@@ -258,19 +361,24 @@ impl Session {
             let sections: Vec<&Section> = slots
                 .filter(|(slot, section)| slot.transport == number && !section.rejected && answered)
                 .map(|(_, section)| section)
-                .filter(|section| section.ice_ufrag.is_empty() || section.ice_ufrag == transport.remote_ufrag)
+                .filter(|section| {
+                    section.ice_ufrag.is_empty() || section.ice_ufrag == transport.remote_ufrag
+                })
                 .collect();
             for text in sections.iter().flat_map(|section| &section.candidates) {
                 if transport.told_candidates.contains(text) {
                     continue;
                 }
                 transport.told_candidates.push(text.clone());
-                let Ok(candidate) = text.parse::<ice::Candidate>() else { continue };
+                let Ok(candidate) = text.parse::<ice::Candidate>() else {
+                    continue;
+                };
                 if let Err(error) = transport.agent.add_remote_candidate(now, candidate) {
                     tracing::debug!(%error, "a candidate is of no use");
                 }
             }
-            let ended = !sections.is_empty() && sections.iter().any(|section| section.end_of_candidates);
+            let ended =
+                !sections.is_empty() && sections.iter().any(|section| section.end_of_candidates);
             if ended && !std::mem::replace(&mut transport.told_end, true) {
                 transport.agent.end_of_remote_candidates(now);
             }
@@ -293,24 +401,36 @@ impl Session {
         while let Some(event) = transport.agent.poll_event() {
             match event {
                 ice::Event::LocalCandidate(candidate) => {
-                    let tag = self.jsep.slots.iter().position(|slot| slot.transport == number && !slot.rejected);
+                    let tag = self
+                        .jsep
+                        .slots
+                        .iter()
+                        .position(|slot| slot.transport == number && !slot.rejected);
                     let ufrag = transport.agent.local_parameters().ufrag.clone();
                     transport.local_candidates.push(candidate.clone());
-                    self.events.push_back(Event::IceCandidate(Some(IceCandidate {
-                        candidate,
-                        sdp_mid: tag.map(|index| self.jsep.slots[index].mid.clone()),
-                        sdp_m_line_index: tag.and_then(|index| u16::try_from(index).ok()),
-                        username_fragment: Some(ufrag),
-                    })));
+                    self.events
+                        .push_back(Event::IceCandidate(Some(IceCandidate {
+                            candidate,
+                            sdp_mid: tag.map(|index| self.jsep.slots[index].mid.clone()),
+                            sdp_m_line_index: tag.and_then(|index| u16::try_from(index).ok()),
+                            username_fragment: Some(ufrag),
+                        })));
                 }
-                ice::Event::CandidateError { address, port, url, code, text } => {
-                    self.events.push_back(Event::IceCandidateError(IceCandidateError {
-                        address: Some(address.to_string()),
-                        port: Some(port),
-                        url,
-                        error_code: code,
-                        error_text: text,
-                    }));
+                ice::Event::CandidateError {
+                    address,
+                    port,
+                    url,
+                    code,
+                    text,
+                } => {
+                    self.events
+                        .push_back(Event::IceCandidateError(IceCandidateError {
+                            address: Some(address.to_string()),
+                            port: Some(port),
+                            url,
+                            error_code: code,
+                            error_text: text,
+                        }));
                 }
                 ice::Event::SelectedPairChange(pair) => {
                     tracing::info!(transport = number, local = %pair.local, remote = %pair.remote, "path selected");
@@ -326,7 +446,8 @@ impl Session {
         let gathering = self.gathering_state();
         if gathering != self.states.gathering {
             self.states.gathering = gathering;
-            self.events.push_back(Event::IceGatheringStateChange(gathering));
+            self.events
+                .push_back(Event::IceGatheringStateChange(gathering));
             if gathering == IceGatheringState::Complete {
                 self.events.push_back(Event::IceCandidate(None));
             }
@@ -342,20 +463,28 @@ impl Session {
         if connection != self.states.connection {
             self.states.connection = connection;
             if connection != PeerConnectionState::Closed {
-                self.events.push_back(Event::ConnectionStateChange(connection));
+                self.events
+                    .push_back(Event::ConnectionStateChange(connection));
             }
         }
     }
 
     fn gathering_state(&self) -> IceGatheringState {
-        let mut states = self.transports.iter().map(|transport| transport.agent.gathering_state()).peekable();
+        let mut states = self
+            .transports
+            .iter()
+            .map(|transport| transport.agent.gathering_state())
+            .peekable();
         if states.peek().is_none() {
             return IceGatheringState::New;
         }
         let states: Vec<_> = states.collect();
         if states.contains(&ice::GatheringState::Gathering) {
             IceGatheringState::Gathering
-        } else if states.iter().all(|state| *state == ice::GatheringState::Complete) {
+        } else if states
+            .iter()
+            .all(|state| *state == ice::GatheringState::Complete)
+        {
             IceGatheringState::Complete
         } else {
             IceGatheringState::New
@@ -367,7 +496,11 @@ impl Session {
         if self.is_closed() {
             return IceConnectionState::Closed;
         }
-        let states = || self.transports.iter().map(|transport| transport.agent.state());
+        let states = || {
+            self.transports
+                .iter()
+                .map(|transport| transport.agent.state())
+        };
         if states().any(|state| state == S::Failed) {
             IceConnectionState::Failed
         } else if states().any(|state| state == S::Disconnected) {
@@ -389,15 +522,23 @@ impl Session {
         if self.is_closed() {
             return PeerConnectionState::Closed;
         }
-        let ice = || self.transports.iter().map(|transport| transport.agent.state());
+        let ice = || {
+            self.transports
+                .iter()
+                .map(|transport| transport.agent.state())
+        };
         let dtls = || self.transports.iter().map(|transport| transport.state);
         if ice().any(|state| state == S::Failed) || dtls().any(|state| state == D::Failed) {
             PeerConnectionState::Failed
         } else if ice().any(|state| state == S::Disconnected) {
             PeerConnectionState::Disconnected
-        } else if ice().all(|state| matches!(state, S::New | S::Closed)) && dtls().all(|state| matches!(state, D::New | D::Closed)) {
+        } else if ice().all(|state| matches!(state, S::New | S::Closed))
+            && dtls().all(|state| matches!(state, D::New | D::Closed))
+        {
             PeerConnectionState::New
-        } else if ice().any(|state| matches!(state, S::New | S::Checking)) || dtls().any(|state| matches!(state, D::New | D::Connecting)) {
+        } else if ice().any(|state| matches!(state, S::New | S::Checking))
+            || dtls().any(|state| matches!(state, D::New | D::Connecting))
+        {
             PeerConnectionState::Connecting
         } else {
             PeerConnectionState::Connected
@@ -420,21 +561,33 @@ impl Session {
     }
 
     /// Gives a datagram to the transport it is for; which one, and where in it application data is.
-    pub(super) fn receive(&mut self, now: Instant, path: ice::Path, datagram: &[u8]) -> Option<(usize, Option<Range<usize>>)> {
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        path: ice::Path,
+        datagram: &[u8],
+    ) -> Option<(usize, Option<Range<usize>>)> {
         // Several transports share the sockets; a binding request names the agent it is for (RFC 8445 §7.2.2).
         let named = match self.transports.as_slice() {
             [_] => Some(0),
             _ => stun::Message::parse(datagram).ok().and_then(|message| {
                 let ufrag = message.username()?.split(':').next()?;
-                self.transports.iter().position(|transport| transport.agent.local_parameters().ufrag == ufrag)
+                self.transports
+                    .iter()
+                    .position(|transport| transport.agent.local_parameters().ufrag == ufrag)
             }),
         };
         let candidates = named.map_or(0..self.transports.len(), |index| index..index + 1);
         for index in candidates {
-            match self.transports[index].agent.handle_datagram(now, path, datagram) {
+            match self.transports[index]
+                .agent
+                .handle_datagram(now, path, datagram)
+            {
                 ice::Input::Consumed => return Some((index, None)),
                 ice::Input::Data(range) => return Some((index, Some(range))),
-                ice::Input::Dropped(reason) => tracing::trace!(?reason, remote = %path.remote, "dropped"),
+                ice::Input::Dropped(reason) => {
+                    tracing::trace!(?reason, remote = %path.remote, "dropped")
+                }
             }
         }
         None
@@ -444,21 +597,38 @@ impl Session {
     pub(super) fn with_local_candidates(&self, applied: &Applied) -> SessionDescription {
         let mut applied = applied.clone();
         let mut seen: Vec<usize> = Vec::new();
-        for section in applied.described.sections.iter_mut().filter(|section| !section.rejected) {
+        for section in applied
+            .described
+            .sections
+            .iter_mut()
+            .filter(|section| !section.rejected)
+        {
             if seen.contains(&section.transport) {
                 continue;
             }
             seen.push(section.transport);
-            let Some(transport) = self.transports.iter().find(|transport| transport.number == section.transport) else { continue };
+            let Some(transport) = self
+                .transports
+                .iter()
+                .find(|transport| transport.number == section.transport)
+            else {
+                continue;
+            };
             if transport.agent.local_parameters().ufrag != section.ice_ufrag {
                 continue;
             }
             section.candidates = transport
                 .local_candidates
                 .iter()
-                .map(|candidate| candidate.to_string().trim_start_matches("candidate:").to_owned())
+                .map(|candidate| {
+                    candidate
+                        .to_string()
+                        .trim_start_matches("candidate:")
+                        .to_owned()
+                })
                 .collect();
-            section.end_of_candidates = transport.agent.gathering_state() == ice::GatheringState::Complete;
+            section.end_of_candidates =
+                transport.agent.gathering_state() == ice::GatheringState::Complete;
         }
         jsep::to_description(&applied)
     }

@@ -71,7 +71,13 @@ impl Data {
         self.started
     }
 
-    pub(super) fn start(&mut self, now: Instant, client: bool, port: Option<u16>, max_message_size: Option<u64>) {
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        client: bool,
+        port: Option<u16>,
+        max_message_size: Option<u64>,
+    ) {
         // RFC 8841 §6.1: 64 KiB unless the peer says more; zero is no limit.
         let max_message_size = match max_message_size {
             None => 65_536,
@@ -80,9 +86,16 @@ impl Data {
         };
         self.started = true;
         self.peer_max_message_size = Some(max_message_size);
-        let role = if client { DtlsRole::Client } else { DtlsRole::Server };
-        let remote =
-            RemoteParameters { port: port.unwrap_or(sctp::config::DEFAULT_PORT), max_message_size, sctp_init: None };
+        let role = if client {
+            DtlsRole::Client
+        } else {
+            DtlsRole::Server
+        };
+        let remote = RemoteParameters {
+            port: port.unwrap_or(sctp::config::DEFAULT_PORT),
+            max_message_size,
+            sctp_init: None,
+        };
         self.channels.start(now, role, remote);
     }
 
@@ -120,7 +133,8 @@ impl Data {
                 datachannel::Event::ChannelClosing(id) => Event::ChannelClosing(id),
                 datachannel::Event::ChannelClosed(id, error) => {
                     self.closed += 1;
-                    let error = error.map(|error| RtcError::new(RtcErrorDetail::SctpFailure, error.to_string()));
+                    let error = error
+                        .map(|error| RtcError::new(RtcErrorDetail::SctpFailure, error.to_string()));
                     Event::ChannelClosed(id, error)
                 }
                 datachannel::Event::Closed(_) => Event::SctpClosed,
@@ -152,11 +166,15 @@ impl Session {
         if self.is_closed() {
             return Err(Error::InvalidState("the connection is closed".into()));
         }
-        let id = self.data.channels.open(config).map_err(|error| match error {
-            OpenError::TooLong | OpenError::InvalidId => Error::Type(error.to_string()),
-            OpenError::Closed => Error::InvalidState(error.to_string()),
-            _ => Error::Operation(error.to_string()),
-        })?;
+        let id = self
+            .data
+            .channels
+            .open(config)
+            .map_err(|error| match error {
+                OpenError::TooLong | OpenError::InvalidId => Error::Type(error.to_string()),
+                OpenError::Closed => Error::InvalidState(error.to_string()),
+                _ => Error::Operation(error.to_string()),
+            })?;
         self.data.count(id);
         if !std::mem::replace(&mut self.jsep.wants_data, true) {
             self.negotiation_check_due = true;
@@ -170,13 +188,22 @@ impl Session {
     /// `InvalidStateError` when the channel is not open, `TypeError` for a message larger than the
     /// peer takes, `OperationError` when the send buffer is full: wait for
     /// [`Event::ChannelBufferedAmountLow`].
-    pub fn send(&mut self, now: Instant, id: ChannelId, kind: MessageKind, payload: Bytes) -> Result<(), Error> {
+    pub fn send(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        kind: MessageKind,
+        payload: Bytes,
+    ) -> Result<(), Error> {
         let length = payload.len() as u64;
-        self.data.channels.send(now, id, kind, payload).map_err(|error| match error {
-            SendError::NotOpen => Error::InvalidState(error.to_string()),
-            SendError::BufferFull => Error::Operation(error.to_string()),
-            _ => Error::Type(error.to_string()),
-        })?;
+        self.data
+            .channels
+            .send(now, id, kind, payload)
+            .map_err(|error| match error {
+                SendError::NotOpen => Error::InvalidState(error.to_string()),
+                SendError::BufferFull => Error::Operation(error.to_string()),
+                _ => Error::Type(error.to_string()),
+            })?;
         let counts = self.data.count(id);
         counts.messages_sent += 1;
         counts.bytes_sent += length;
@@ -219,7 +246,9 @@ impl Session {
 
     /// `bufferedAmountLowThreshold`.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
-        self.data.channels.set_buffered_amount_low_threshold(id, bytes);
+        self.data
+            .channels
+            .set_buffered_amount_low_threshold(id, bytes);
     }
 
     /// `RTCSctpTransport.maxMessageSize`: what the peer takes at once, once it is known.

@@ -3,7 +3,9 @@
 use super::{ChannelId, TransceiverId};
 use crate::description::{IceCandidate, IceCandidateError};
 use crate::error::RtcError;
-use crate::states::{DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState};
+use crate::states::{
+    DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
+};
 
 /// Something that happened, in the order the W3C text prescribes.
 #[derive(Debug, Clone)]

@@ -10,10 +10,10 @@ use crate::rtp_parameters::{RtpCodecParameters, RtpHeaderExtensionParameters};
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-pub use rtp::receive::IncomingFrame;
-pub use rtp::send::OutgoingFrame;
 use rtp::payload::PayloadFormat;
+pub use rtp::receive::IncomingFrame;
 use rtp::rtcp::{self, ReportBlock};
+pub use rtp::send::OutgoingFrame;
 use rtp::{NtpTime, Ssrc, receive, send};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -151,18 +151,27 @@ impl MediaEngine {
         self.cname.clear();
         self.cname.push_str(cname);
         let Some(mid) = &transceiver.mid else { return };
-        if !self.reports.iter().any(|schedule| schedule.transport == transport) {
+        if !self
+            .reports
+            .iter()
+            .any(|schedule| schedule.transport == transport)
+        {
             let due = now + self.report_interval() / 2;
             self.reports.push(ReportSchedule { transport, due });
         }
-        let codec = transceiver.sender.codecs.iter().find(|codec| codec.codec.is_media());
+        let codec = transceiver
+            .sender
+            .codecs
+            .iter()
+            .find(|codec| codec.codec.is_media());
         if let (true, Some(codec)) = (transceiver.may_send(), codec) {
             for encoding in &transceiver.sender.encodings {
                 self.match_outgoing(transceiver, encoding, codec, transport, mid);
             }
         }
         if !transceiver.receiver.codecs.is_empty() && !transceiver.stopping {
-            self.receptions.push(Reception::new(transceiver, transport, mid, remote));
+            self.receptions
+                .push(Reception::new(transceiver, transport, mid, remote));
         }
     }
 
@@ -174,9 +183,12 @@ impl MediaEngine {
         transport: usize,
         mid: &str,
     ) {
-        let Some(format) = PayloadFormat::from_encoding_name(codec.codec.name()) else { return };
+        let Some(format) = PayloadFormat::from_encoding_name(codec.codec.name()) else {
+            return;
+        };
         let rtx = transceiver.sender.codecs.iter().find_map(|rtx| {
-            let repairs = rtx.codec.name().eq_ignore_ascii_case("rtx") && rtx.associated_payload_type() == Some(codec.payload_type);
+            let repairs = rtx.codec.name().eq_ignore_ascii_case("rtx")
+                && rtx.associated_payload_type() == Some(codec.payload_type);
             repairs.then_some((Ssrc(encoding.rtx), rtx.payload_type))
         });
         let extensions = &transceiver.sender.extensions;
@@ -201,15 +213,25 @@ impl MediaEngine {
                 && old.rid == config.rid
                 && old.audio_level == config.audio_level
         };
-        match self.outgoing.iter_mut().find(|outgoing| outgoing.stream.ssrc() == config.ssrc) {
+        match self
+            .outgoing
+            .iter_mut()
+            .find(|outgoing| outgoing.stream.ssrc() == config.ssrc)
+        {
             Some(outgoing) if same(outgoing) => {
                 outgoing.wanted = true;
                 outgoing.transport = transport;
             }
             found => {
                 let stream = send::Stream::new(config, StdRng::from_rng(&mut self.rng));
-                let outgoing =
-                    Outgoing { transceiver: transceiver.id, transport, rid, mid: mid.to_owned(), stream, wanted: true };
+                let outgoing = Outgoing {
+                    transceiver: transceiver.id,
+                    transport,
+                    rid,
+                    mid: mid.to_owned(),
+                    stream,
+                    wanted: true,
+                };
                 match found {
                     Some(old) => *old = outgoing,
                     None => self.outgoing.push(outgoing),
@@ -229,7 +251,9 @@ impl MediaEngine {
         let receptions = &self.receptions;
         let before = self.incoming.len();
         self.incoming.retain_mut(|incoming| {
-            let reception = receptions.iter().find(|reception| reception.transceiver == incoming.transceiver);
+            let reception = receptions
+                .iter()
+                .find(|reception| reception.transceiver == incoming.transceiver);
             if let Some(reception) = reception {
                 incoming.transport = reception.transport;
             }
@@ -245,20 +269,34 @@ impl MediaEngine {
         for (index, incoming) in self.incoming.iter().enumerate() {
             let config = incoming.stream.config();
             for ssrc in std::iter::once(config.ssrc).chain(config.rtx) {
-                self.routes.push(Route { transport: incoming.transport, ssrc, incoming: index });
+                self.routes.push(Route {
+                    transport: incoming.transport,
+                    ssrc,
+                    incoming: index,
+                });
             }
         }
-        self.routes.sort_by_key(|route| (route.transport, route.ssrc.0));
+        self.routes
+            .sort_by_key(|route| (route.transport, route.ssrc.0));
     }
 
     // Receiving.
 
-    pub(super) fn handle_rtp(&mut self, now: Instant, transport: usize, packet: Bytes, events: &mut VecDeque<Event>) {
+    pub(super) fn handle_rtp(
+        &mut self,
+        now: Instant,
+        transport: usize,
+        packet: Bytes,
+        events: &mut VecDeque<Event>,
+    ) {
         let Ok(view) = rtp::Packet::parse(&packet) else {
             self.unroutable_packets += 1;
             return;
         };
-        let Some(index) = self.route(transport, view.ssrc()).or_else(|| self.new_route(now, transport, &view)) else {
+        let Some(index) = self
+            .route(transport, view.ssrc())
+            .or_else(|| self.new_route(now, transport, &view))
+        else {
             self.unroutable_packets += 1;
             return;
         };
@@ -272,14 +310,28 @@ impl MediaEngine {
     }
 
     fn route(&self, transport: usize, ssrc: Ssrc) -> Option<usize> {
-        let place = self.routes.binary_search_by_key(&(transport, ssrc.0), |route| (route.transport, route.ssrc.0)).ok()?;
+        let place = self
+            .routes
+            .binary_search_by_key(&(transport, ssrc.0), |route| {
+                (route.transport, route.ssrc.0)
+            })
+            .ok()?;
         Some(self.routes[place].incoming)
     }
 
     /// Finds the section of a packet with an SSRC not seen before (RFC 9143 §9.2), and a stream for it.
-    fn new_route(&mut self, now: Instant, transport: usize, packet: &rtp::Packet<'_>) -> Option<usize> {
+    fn new_route(
+        &mut self,
+        now: Instant,
+        transport: usize,
+        packet: &rtp::Packet<'_>,
+    ) -> Option<usize> {
         let ssrc = packet.ssrc();
-        let here = || self.receptions.iter().filter(|reception| reception.transport == transport);
+        let here = || {
+            self.receptions
+                .iter()
+                .filter(|reception| reception.transport == transport)
+        };
         let text = |id: Option<u8>| std::str::from_utf8(packet.extension(id?)?).ok();
         let reception = here()
             .find(|reception| text(reception.mid_extension) == Some(reception.mid.as_str()))
@@ -292,14 +344,30 @@ impl MediaEngine {
             return None;
         }
         let transceiver = reception.transceiver;
-        let is_rtx = reception.payload_types.iter().any(|known| known.rtx == Some(packet.payload_type()));
+        let is_rtx = reception
+            .payload_types
+            .iter()
+            .any(|known| known.rtx == Some(packet.payload_type()));
         if is_rtx {
-            let announced = reception.announced.iter().find(|(_, rtx)| *rtx == Some(ssrc)).map(|(primary, _)| *primary);
+            let announced = reception
+                .announced
+                .iter()
+                .find(|(_, rtx)| *rtx == Some(ssrc))
+                .map(|(primary, _)| *primary);
             let repaired = text(reception.repaired_rid_extension);
-            let primaries = || self.incoming.iter().enumerate().filter(|(_, incoming)| incoming.transceiver == transceiver);
+            let primaries = || {
+                self.incoming
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, incoming)| incoming.transceiver == transceiver)
+            };
             let (index, _) = primaries()
                 .find(|(_, incoming)| Some(incoming.stream.ssrc()) == announced)
-                .or_else(|| primaries().find(|(_, incoming)| repaired.is_some() && incoming.rid.as_deref() == repaired))
+                .or_else(|| {
+                    primaries().find(|(_, incoming)| {
+                        repaired.is_some() && incoming.rid.as_deref() == repaired
+                    })
+                })
                 .or_else(|| {
                     let mut all = primaries();
                     all.next().filter(|_| all.next().is_none())
@@ -352,21 +420,31 @@ impl MediaEngine {
             match &packet {
                 rtcp::Packet::SenderReport(report) => {
                     if let Some(index) = self.route(transport, report.info.ssrc) {
-                        self.incoming[index].stream.handle_sender_report(now, &report.info);
+                        self.incoming[index]
+                            .stream
+                            .handle_sender_report(now, &report.info);
                     }
                 }
                 rtcp::Packet::Bye(bye) => {
                     for ssrc in bye.sources() {
-                        let Some(index) = self.route(transport, ssrc) else { continue };
+                        let Some(index) = self.route(transport, ssrc) else {
+                            continue;
+                        };
                         let incoming = &mut self.incoming[index];
-                        if incoming.stream.ssrc() == ssrc && !std::mem::replace(&mut incoming.silent, true) {
+                        if incoming.stream.ssrc() == ssrc
+                            && !std::mem::replace(&mut incoming.silent, true)
+                        {
                             events.push_back(Event::TrackMuted(incoming.transceiver));
                         }
                     }
                 }
                 _ => {}
             }
-            for outgoing in self.outgoing.iter_mut().filter(|outgoing| outgoing.transport == transport) {
+            for outgoing in self
+                .outgoing
+                .iter_mut()
+                .filter(|outgoing| outgoing.transport == transport)
+            {
                 outgoing.stream.handle_rtcp(now, &packet);
             }
         }
@@ -384,8 +462,16 @@ impl MediaEngine {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let busy = !self.outgoing.is_empty() || !self.incoming.is_empty();
-        let reports = self.reports.iter().filter(|_| busy).map(|schedule| schedule.due);
-        self.incoming.iter().filter_map(|incoming| incoming.stream.poll_timeout()).chain(reports).min()
+        let reports = self
+            .reports
+            .iter()
+            .filter(|_| busy)
+            .map(|schedule| schedule.due);
+        self.incoming
+            .iter()
+            .filter_map(|incoming| incoming.stream.poll_timeout())
+            .chain(reports)
+            .min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -402,7 +488,9 @@ impl MediaEngine {
     // Sending.
 
     fn own_ssrc(&self) -> Ssrc {
-        self.outgoing.first().map_or(self.own_ssrc, |outgoing| outgoing.stream.ssrc())
+        self.outgoing
+            .first()
+            .map_or(self.own_ssrc, |outgoing| outgoing.stream.ssrc())
     }
 
     fn report_interval(&mut self) -> Duration {
@@ -411,11 +499,12 @@ impl MediaEngine {
 
     /// Appends the next RTP packet of a transport, unprotected: audio before video.
     pub(super) fn poll_rtp(&mut self, now: Instant, transport: usize, buf: &mut Vec<u8>) -> bool {
-        let mut ready = self
-            .outgoing
-            .iter_mut()
-            .filter(|outgoing| outgoing.transport == transport && outgoing.stream.pending().is_some());
-        let Some(first) = ready.next() else { return false };
+        let mut ready = self.outgoing.iter_mut().filter(|outgoing| {
+            outgoing.transport == transport && outgoing.stream.pending().is_some()
+        });
+        let Some(first) = ready.next() else {
+            return false;
+        };
         let chosen = match first.stream.config().codec.is_video() {
             false => first,
             true => match ready.find(|outgoing| !outgoing.stream.config().codec.is_video()) {
@@ -427,16 +516,33 @@ impl MediaEngine {
     }
 
     /// Appends the next RTCP packet of a transport, unprotected: feedback at once, reports in their time.
-    pub(super) fn poll_rtcp(&mut self, now: Instant, ntp: NtpTime, transport: usize, buf: &mut Vec<u8>) -> bool {
+    pub(super) fn poll_rtcp(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+        transport: usize,
+        buf: &mut Vec<u8>,
+    ) -> bool {
         if self.feedback_due {
-            for incoming in self.incoming.iter_mut().filter(|incoming| incoming.transport == transport) {
+            for incoming in self
+                .incoming
+                .iter_mut()
+                .filter(|incoming| incoming.transport == transport)
+            {
                 if incoming.stream.poll_feedback(now, buf).is_some() {
                     return true;
                 }
             }
-            self.feedback_due = self.incoming.iter().any(|incoming| incoming.transport != transport);
+            self.feedback_due = self
+                .incoming
+                .iter()
+                .any(|incoming| incoming.transport != transport);
         }
-        if let Some(place) = self.byes.iter().position(|(number, _)| *number == transport) {
+        if let Some(place) = self
+            .byes
+            .iter()
+            .position(|(number, _)| *number == transport)
+        {
             let (_, ssrc) = self.byes.swap_remove(place);
             let mut writer = rtcp::Writer::new(buf);
             writer.receiver_report(ssrc, &[]);
@@ -445,7 +551,13 @@ impl MediaEngine {
             return true;
         }
         let interval = self.report_interval();
-        let Some(schedule) = self.reports.iter_mut().find(|schedule| schedule.transport == transport) else { return false };
+        let Some(schedule) = self
+            .reports
+            .iter_mut()
+            .find(|schedule| schedule.transport == transport)
+        else {
+            return false;
+        };
         if now < schedule.due || (self.outgoing.is_empty() && self.incoming.is_empty()) {
             return false;
         }
@@ -454,7 +566,13 @@ impl MediaEngine {
     }
 
     /// A compound packet of sender and receiver reports (RFC 3550 §6.1).
-    fn write_reports(&mut self, now: Instant, ntp: NtpTime, transport: usize, buf: &mut Vec<u8>) -> bool {
+    fn write_reports(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+        transport: usize,
+        buf: &mut Vec<u8>,
+    ) -> bool {
         let start = self.next_report;
         let mut blocks: Vec<ReportBlock> = Vec::new();
         let count = self.incoming.len();
@@ -489,7 +607,10 @@ impl MediaEngine {
         }
         let named: Vec<(Ssrc, &str)> = match infos.is_empty() {
             true => vec![(own, self.cname.as_str())],
-            false => infos.iter().map(|info| (info.ssrc, self.cname.as_str())).collect(),
+            false => infos
+                .iter()
+                .map(|info| (info.ssrc, self.cname.as_str()))
+                .collect(),
         };
         writer.cnames(&named);
         true
@@ -505,11 +626,17 @@ impl MediaEngine {
 }
 
 impl Reception {
-    fn new(transceiver: &Transceiver, transport: usize, mid: &str, remote: Option<&Section>) -> Self {
+    fn new(
+        transceiver: &Transceiver,
+        transport: usize,
+        mid: &str,
+        remote: Option<&Section>,
+    ) -> Self {
         let codecs = &transceiver.receiver.codecs;
         let rtx_of = |payload_type: u8| {
             let rtx = codecs.iter().find(|rtx| {
-                rtx.codec.name().eq_ignore_ascii_case("rtx") && rtx.associated_payload_type() == Some(payload_type)
+                rtx.codec.name().eq_ignore_ascii_case("rtx")
+                    && rtx.associated_payload_type() == Some(payload_type)
             });
             rtx.map(|rtx| rtx.payload_type)
         };
@@ -517,13 +644,21 @@ impl Reception {
             .iter()
             .filter_map(|codec| {
                 let format = PayloadFormat::from_encoding_name(codec.codec.name())?;
-                Some(receive::PayloadType { number: codec.payload_type, format, rtx: rtx_of(codec.payload_type) })
+                Some(receive::PayloadType {
+                    number: codec.payload_type,
+                    format,
+                    rtx: rtx_of(codec.payload_type),
+                })
             })
             .collect();
         let agreed = |feedback: &str| codecs.iter().any(|codec| codec.has_feedback(feedback));
         let extensions = &transceiver.receiver.extensions;
         let announced = remote.map(|section| {
-            section.sources.iter().map(|source| (Ssrc(source.ssrc), source.rtx.map(Ssrc))).collect()
+            section
+                .sources
+                .iter()
+                .map(|source| (Ssrc(source.ssrc), source.rtx.map(Ssrc)))
+                .collect()
         });
         Reception {
             transceiver: transceiver.id,
@@ -542,16 +677,24 @@ impl Reception {
     }
 
     fn announces(&self, ssrc: Ssrc) -> bool {
-        self.announced.iter().any(|(primary, rtx)| *primary == ssrc || *rtx == Some(ssrc))
+        self.announced
+            .iter()
+            .any(|(primary, rtx)| *primary == ssrc || *rtx == Some(ssrc))
     }
 
     fn takes(&self, payload_type: u8) -> bool {
-        self.payload_types.iter().any(|known| known.number == payload_type || known.rtx == Some(payload_type))
+        self.payload_types
+            .iter()
+            .any(|known| known.number == payload_type || known.rtx == Some(payload_type))
     }
 
     fn config(&self, ssrc: Ssrc, own_ssrc: Ssrc, cname: &str) -> receive::Config {
         let mut config = receive::Config::new(ssrc, own_ssrc, self.payload_types.clone());
-        config.rtx = self.announced.iter().find(|(primary, _)| *primary == ssrc).and_then(|(_, rtx)| *rtx);
+        config.rtx = self
+            .announced
+            .iter()
+            .find(|(primary, _)| *primary == ssrc)
+            .and_then(|(_, rtx)| *rtx);
         config.nack = self.nack;
         config.pli = self.pli;
         config.fir = self.fir;
@@ -562,7 +705,10 @@ impl Reception {
 }
 
 fn extension_id(extensions: &[RtpHeaderExtensionParameters], uri: &str) -> Option<u8> {
-    extensions.iter().find(|extension| extension.uri == uri).map(|extension| extension.id)
+    extensions
+        .iter()
+        .find(|extension| extension.uri == uri)
+        .map(|extension| extension.id)
 }
 
 impl Session {
@@ -572,19 +718,39 @@ impl Session {
     ///
     /// # Errors
     /// `InvalidAccessError` for a transceiver or an encoding that does not exist.
-    pub fn write_frame(&mut self, now: Instant, id: TransceiverId, rid: Option<&str>, frame: &OutgoingFrame) -> Result<bool, Error> {
+    pub fn write_frame(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        rid: Option<&str>,
+        frame: &OutgoingFrame,
+    ) -> Result<bool, Error> {
         let Some(transceiver) = self.jsep.transceiver(id) else {
             return Err(Error::InvalidAccess("there is no such transceiver".into()));
         };
-        let known = |encoding: &Encoding| rid.is_none() || encoding.parameters.rid.as_deref() == rid;
-        let Some(encoding) = transceiver.sender.encodings.iter().find(|encoding| known(encoding)) else {
+        let known =
+            |encoding: &Encoding| rid.is_none() || encoding.parameters.rid.as_deref() == rid;
+        let Some(encoding) = transceiver
+            .sender
+            .encodings
+            .iter()
+            .find(|encoding| known(encoding))
+        else {
             return Err(Error::InvalidAccess("there is no such encoding".into()));
         };
         let (ssrc, active) = (Ssrc(encoding.ssrc), encoding.parameters.active);
-        let Some(outgoing) = self.media.outgoing.iter_mut().find(|outgoing| outgoing.stream.ssrc() == ssrc) else {
+        let Some(outgoing) = self
+            .media
+            .outgoing
+            .iter_mut()
+            .find(|outgoing| outgoing.stream.ssrc() == ssrc)
+        else {
             return Ok(false);
         };
-        let ready = self.transports.iter().any(|transport| transport.number == outgoing.transport && transport.has_srtp());
+        let ready = self
+            .transports
+            .iter()
+            .any(|transport| transport.number == outgoing.transport && transport.has_srtp());
         if active && ready {
             outgoing.stream.write_frame(now, frame);
         }
@@ -598,7 +764,12 @@ impl Session {
 
     /// Asks the peer for a keyframe (RFC 4585 §6.3.1).
     pub fn request_keyframe(&mut self, now: Instant, id: TransceiverId) {
-        for incoming in self.media.incoming.iter_mut().filter(|incoming| incoming.transceiver == id) {
+        for incoming in self
+            .media
+            .incoming
+            .iter_mut()
+            .filter(|incoming| incoming.transceiver == id)
+        {
             incoming.stream.request_keyframe(now);
             self.media.feedback_due = true;
         }
@@ -608,14 +779,20 @@ impl Session {
     pub fn can_send(&self, id: TransceiverId) -> bool {
         self.media.outgoing.iter().any(|outgoing| {
             outgoing.transceiver == id
-                && self.transports.iter().any(|transport| transport.number == outgoing.transport && transport.has_srtp())
+                && self
+                    .transports
+                    .iter()
+                    .any(|transport| transport.number == outgoing.transport && transport.has_srtp())
         })
     }
 }
 
 /// `RTCRtpSender.getCapabilities` and `RTCRtpReceiver.getCapabilities` (W3C WebRTC §5.2, §5.3).
 pub fn capabilities(kind: ::media::MediaKind) -> crate::rtp_parameters::RtpCapabilities {
-    let mut codecs: Vec<_> = codecs::known(kind).into_iter().map(|known| known.codec).collect();
+    let mut codecs: Vec<_> = codecs::known(kind)
+        .into_iter()
+        .map(|known| known.codec)
+        .collect();
     if kind == ::media::MediaKind::Video {
         codecs.push(crate::rtp_parameters::RtpCodec {
             mime_type: "video/rtx".into(),
@@ -624,5 +801,8 @@ pub fn capabilities(kind: ::media::MediaKind) -> crate::rtp_parameters::RtpCapab
             sdp_fmtp_line: String::new(),
         });
     }
-    crate::rtp_parameters::RtpCapabilities { codecs, header_extensions: codecs::extensions(kind).to_vec() }
+    crate::rtp_parameters::RtpCapabilities {
+        codecs,
+        header_extensions: codecs::extensions(kind).to_vec(),
+    }
 }

@@ -34,7 +34,10 @@ use crate::configuration::{Configuration, IceTransportPolicy};
 use crate::description::{SdpType, SessionDescription};
 use crate::error::Error;
 use crate::rtp_parameters::{RtpCodecParameters, RtpEncodingParameters};
-use crate::states::{IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState, TransceiverDirection};
+use crate::states::{
+    IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
+    TransceiverDirection,
+};
 use ::media::MediaKind;
 use bytes::BytesMut;
 use data::Data;
@@ -68,9 +71,24 @@ pub struct Parts {
 
 impl Parts {
     /// Parts with default settings.
-    pub fn new(certificate: Arc<dtls::Certificate>, rng: StdRng, now: Instant, wall_clock: SystemTime) -> Self {
-        let sctp = sctp::Config { max_message_size: MAX_MESSAGE_SIZE, ..sctp::Config::default() };
-        Parts { certificate, dtls: dtls::Config::default(), sctp, rng, now, wall_clock }
+    pub fn new(
+        certificate: Arc<dtls::Certificate>,
+        rng: StdRng,
+        now: Instant,
+        wall_clock: SystemTime,
+    ) -> Self {
+        let sctp = sctp::Config {
+            max_message_size: MAX_MESSAGE_SIZE,
+            ..sctp::Config::default()
+        };
+        Parts {
+            certificate,
+            dtls: dtls::Config::default(),
+            sctp,
+            rng,
+            now,
+            wall_clock,
+        }
     }
 }
 
@@ -117,7 +135,14 @@ impl Session {
     /// As [`Configuration::validate`]; `InvalidAccessError` for a certificate that has expired.
     pub fn new(configuration: Configuration, parts: Parts) -> Result<Self, Error> {
         configuration.validate()?;
-        let Parts { certificate, dtls: dtls_config, sctp, mut rng, now, wall_clock } = parts;
+        let Parts {
+            certificate,
+            dtls: dtls_config,
+            sctp,
+            mut rng,
+            now,
+            wall_clock,
+        } = parts;
         if certificate.expires() <= wall_clock {
             return Err(Error::InvalidAccess("the certificate has expired".into()));
         }
@@ -127,7 +152,11 @@ impl Session {
             max_message_size: sctp.max_message_size as u64,
             dtls_client: Vec::new(),
         };
-        let jsep = Jsep::new(configuration.bundle_policy, facts, StdRng::from_rng(&mut rng));
+        let jsep = Jsep::new(
+            configuration.bundle_policy,
+            facts,
+            StdRng::from_rng(&mut rng),
+        );
         let data = Data::new(sctp, StdRng::from_rng(&mut rng));
         Ok(Session {
             jsep,
@@ -176,7 +205,11 @@ impl Session {
     /// # Errors
     /// `InvalidStateError` when the state does not take this description,
     /// `InvalidModificationError` when it is not the one last created.
-    pub fn set_local_description(&mut self, now: Instant, description: Option<SessionDescription>) -> Result<(), Error> {
+    pub fn set_local_description(
+        &mut self,
+        now: Instant,
+        description: Option<SessionDescription>,
+    ) -> Result<(), Error> {
         let notices = self.jsep.set_local(description)?;
         self.after_description(now, notices);
         Ok(())
@@ -189,7 +222,11 @@ impl Session {
     /// `InvalidStateError` when the state does not take this description; an `RTCError` with
     /// `sdp-syntax-error` and the line for SDP that cannot be read; `InvalidAccessError` for a
     /// description that makes no sense here.
-    pub fn set_remote_description(&mut self, now: Instant, description: &SessionDescription) -> Result<(), Error> {
+    pub fn set_remote_description(
+        &mut self,
+        now: Instant,
+        description: &SessionDescription,
+    ) -> Result<(), Error> {
         let notices = self.jsep.set_remote(description)?;
         self.after_description(now, notices);
         self.add_described_candidates(now);
@@ -211,22 +248,30 @@ impl Session {
 
     /// `localDescription`: the pending one, else the current one, with the candidates found so far.
     pub fn local_description(&self) -> Option<SessionDescription> {
-        self.pending_local_description().or_else(|| self.current_local_description())
+        self.pending_local_description()
+            .or_else(|| self.current_local_description())
     }
 
     /// `currentLocalDescription`.
     pub fn current_local_description(&self) -> Option<SessionDescription> {
-        self.jsep.current_local.as_ref().map(|applied| self.with_local_candidates(applied))
+        self.jsep
+            .current_local
+            .as_ref()
+            .map(|applied| self.with_local_candidates(applied))
     }
 
     /// `pendingLocalDescription`.
     pub fn pending_local_description(&self) -> Option<SessionDescription> {
-        self.jsep.pending_local.as_ref().map(|applied| self.with_local_candidates(applied))
+        self.jsep
+            .pending_local
+            .as_ref()
+            .map(|applied| self.with_local_candidates(applied))
     }
 
     /// `remoteDescription`: the pending one, else the current one, with the candidates added since.
     pub fn remote_description(&self) -> Option<SessionDescription> {
-        self.pending_remote_description().or_else(|| self.current_remote_description())
+        self.pending_remote_description()
+            .or_else(|| self.current_remote_description())
     }
 
     /// `currentRemoteDescription`.
@@ -258,7 +303,9 @@ impl Session {
         streams: Vec<String>,
         encodings: Vec<RtpEncodingParameters>,
     ) -> Result<TransceiverId, Error> {
-        let id = self.jsep.add_transceiver(kind, track, direction, streams, encodings)?;
+        let id = self
+            .jsep
+            .add_transceiver(kind, track, direction, streams, encodings)?;
         self.negotiation_check_due = true;
         Ok(id)
     }
@@ -267,7 +314,12 @@ impl Session {
     ///
     /// # Errors
     /// `InvalidStateError` when closed; `InvalidAccessError` when the track is being sent already.
-    pub fn add_track(&mut self, kind: MediaKind, track: String, streams: Vec<String>) -> Result<TransceiverId, Error> {
+    pub fn add_track(
+        &mut self,
+        kind: MediaKind,
+        track: String,
+        streams: Vec<String>,
+    ) -> Result<TransceiverId, Error> {
         let id = self.jsep.add_track(kind, track, streams)?;
         self.negotiation_check_due = true;
         Ok(id)
@@ -301,7 +353,11 @@ impl Session {
     ///
     /// # Errors
     /// `InvalidStateError` when the transceiver is stopped; `TypeError` for `stopped`.
-    pub fn set_direction(&mut self, id: TransceiverId, direction: TransceiverDirection) -> Result<(), Error> {
+    pub fn set_direction(
+        &mut self,
+        id: TransceiverId,
+        direction: TransceiverDirection,
+    ) -> Result<(), Error> {
         self.jsep.set_direction(id, direction)?;
         self.negotiation_check_due = true;
         Ok(())
@@ -345,7 +401,9 @@ impl Session {
         if self.closed {
             return;
         }
-        let Some((index, range)) = self.receive(now, path, datagram) else { return };
+        let Some((index, range)) = self.receive(now, path, datagram) else {
+            return;
+        };
         let Some(range) = range else {
             self.after_input(now, index);
             return;
@@ -370,7 +428,11 @@ impl Session {
         const ARENA: usize = 64 * 1024;
         let transport = &mut self.transports[index];
         let rtcp = rtp::packet::is_rtcp(packet);
-        self.arena.reserve(if self.arena.capacity() < packet.len() { ARENA.max(packet.len()) } else { packet.len() });
+        self.arena.reserve(if self.arena.capacity() < packet.len() {
+            ARENA.max(packet.len())
+        } else {
+            packet.len()
+        });
         self.arena.extend_from_slice(packet);
         let mut packet = self.arena.split();
         if !transport.unprotect(&mut packet, rtcp) {
@@ -378,9 +440,11 @@ impl Session {
         }
         let number = transport.number;
         if rtcp {
-            self.media.handle_rtcp(now, self.ntp(now), number, &packet, &mut self.events);
+            self.media
+                .handle_rtcp(now, self.ntp(now), number, &packet, &mut self.events);
         } else {
-            self.media.handle_rtp(now, number, packet.freeze(), &mut self.events);
+            self.media
+                .handle_rtp(now, number, packet.freeze(), &mut self.events);
         }
     }
 
@@ -404,16 +468,31 @@ impl Session {
             return None;
         }
         let transports = self.transports.iter().filter_map(Transport::poll_timeout);
-        transports.chain(self.data.poll_timeout()).chain(self.media.poll_timeout()).min()
+        transports
+            .chain(self.data.poll_timeout())
+            .chain(self.media.poll_timeout())
+            .min()
     }
 
     /// Appends up to `max_datagrams` datagrams of one size (the last may be shorter) for one
     /// destination; `None` when nothing is due.
-    pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>, max_datagrams: usize) -> Option<Transmit> {
-        (0..self.transports.len()).find_map(|index| self.transmit_from(index, now, buf, max_datagrams.max(1)))
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+        max_datagrams: usize,
+    ) -> Option<Transmit> {
+        (0..self.transports.len())
+            .find_map(|index| self.transmit_from(index, now, buf, max_datagrams.max(1)))
     }
 
-    fn transmit_from(&mut self, index: usize, now: Instant, buf: &mut Vec<u8>, max_datagrams: usize) -> Option<Transmit> {
+    fn transmit_from(
+        &mut self,
+        index: usize,
+        now: Instant,
+        buf: &mut Vec<u8>,
+        max_datagrams: usize,
+    ) -> Option<Transmit> {
         /// What one UDP send may carry, all segments together.
         const MOST: usize = 65_000;
         let base = buf.len();
@@ -422,12 +501,19 @@ impl Session {
             return Some(transmit);
         }
         if let Some(own) = transport.agent.poll_transmit(now, buf) {
-            return Some(Transmit { protocol: own.protocol, local: own.local, remote: own.remote, segment_size: own.len });
+            return Some(Transmit {
+                protocol: own.protocol,
+                local: own.local,
+                remote: own.remote,
+                segment_size: own.len,
+            });
         }
         let mut batch: Option<Transmit> = None;
         for _ in 0..max_datagrams {
             let start = buf.len();
-            let Some(frame) = self.transports[index].agent.open_frame(buf) else { break };
+            let Some(frame) = self.transports[index].agent.open_frame(buf) else {
+                break;
+            };
             let payload = buf.len();
             if !self.next_packet(index, now, buf) {
                 buf.truncate(start);
@@ -439,7 +525,12 @@ impl Session {
             let (protocol, local, remote) = (frame.protocol, frame.local, frame.remote);
             transport.agent.close_frame(frame, buf);
             let len = buf.len() - start;
-            let transmit = Transmit { protocol, local, remote, segment_size: len };
+            let transmit = Transmit {
+                protocol,
+                local,
+                remote,
+                segment_size: len,
+            };
             let Some(batch) = &batch else {
                 batch = Some(transmit);
                 continue;
@@ -468,8 +559,11 @@ impl Session {
             if !rtcp && !self.media.poll_rtp(now, transport.number, buf) {
                 break;
             }
-            let protected =
-                if rtcp { transport.protect_rtcp(buf, start) } else { transport.protect_rtp(buf, start) };
+            let protected = if rtcp {
+                transport.protect_rtcp(buf, start)
+            } else {
+                transport.protect_rtp(buf, start)
+            };
             if protected {
                 return true;
             }
@@ -489,7 +583,8 @@ impl Session {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        if std::mem::take(&mut self.negotiation_check_due) && self.jsep.update_negotiation_needed() {
+        if std::mem::take(&mut self.negotiation_check_due) && self.jsep.update_negotiation_needed()
+        {
             return Some(Event::NegotiationNeeded);
         }
         None
@@ -535,7 +630,10 @@ impl Session {
 
     /// Time since the Unix epoch.
     fn unix_time(&self, now: Instant) -> Duration {
-        self.wall_clock.duration_since(UNIX_EPOCH).unwrap_or_default() + now.saturating_duration_since(self.base)
+        self.wall_clock
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            + now.saturating_duration_since(self.base)
     }
 
     // The consequences of descriptions.
@@ -547,7 +645,10 @@ impl Session {
             let event = match notice {
                 Notice::Signaling(state) => Event::SignalingStateChange(state),
                 Notice::Track(id) => match self.jsep.transceiver(id) {
-                    Some(transceiver) => Event::Track { transceiver: id, streams: transceiver.receiver.streams.clone() },
+                    Some(transceiver) => Event::Track {
+                        transceiver: id,
+                        streams: transceiver.receiver.streams.clone(),
+                    },
                     None => continue,
                 },
                 Notice::Mute(id) => Event::TrackMuted(id),
@@ -566,9 +667,22 @@ impl Session {
         let remote = self.jsep.remote().map(|applied| &applied.described);
         self.media.begin_match();
         for transceiver in &self.jsep.transceivers {
-            let Some(slot) = transceiver.section.and_then(|index| self.jsep.slots.get(index)) else { continue };
-            let section = transceiver.section.and_then(|index| remote?.sections.get(index));
-            self.media.match_transceiver(now, transceiver, slot.transport, section, &self.jsep.cname);
+            let Some(slot) = transceiver
+                .section
+                .and_then(|index| self.jsep.slots.get(index))
+            else {
+                continue;
+            };
+            let section = transceiver
+                .section
+                .and_then(|index| remote?.sections.get(index));
+            self.media.match_transceiver(
+                now,
+                transceiver,
+                slot.transport,
+                section,
+                &self.jsep.cname,
+            );
         }
         self.media.end_match();
     }
@@ -582,12 +696,20 @@ impl Session {
             let number = transport.number;
             match change {
                 Change::State(state) => {
-                    self.events.push_back(Event::DtlsStateChange { transport: number, state });
-                    if state == crate::states::DtlsTransportState::Closed && self.data.transport() == Some(number) {
+                    self.events.push_back(Event::DtlsStateChange {
+                        transport: number,
+                        state,
+                    });
+                    if state == crate::states::DtlsTransportState::Closed
+                        && self.data.transport() == Some(number)
+                    {
                         self.data.abort(now);
                     }
                 }
-                Change::Error(error) => self.events.push_back(Event::DtlsError { transport: number, error }),
+                Change::Error(error) => self.events.push_back(Event::DtlsError {
+                    transport: number,
+                    error,
+                }),
             }
         }
         self.start_data(now);
@@ -613,16 +735,29 @@ impl Session {
         if self.data.is_started() {
             return;
         }
-        let Some(number) = self.data.transport() else { return };
-        let Some(transport) = self.transports.iter().find(|transport| transport.number == number) else { return };
+        let Some(number) = self.data.transport() else {
+            return;
+        };
+        let Some(transport) = self
+            .transports
+            .iter()
+            .find(|transport| transport.number == number)
+        else {
+            return;
+        };
         if transport.state != crate::states::DtlsTransportState::Connected {
             return;
         }
         let section = self.jsep.remote().and_then(|remote| {
-            remote.described.sections.iter().find(|section| section.kind == SectionKind::Application && !section.rejected)
+            remote
+                .described
+                .sections
+                .iter()
+                .find(|section| section.kind == SectionKind::Application && !section.rejected)
         });
         if let (Some(section), Some(client)) = (section, transport.is_client()) {
-            self.data.start(now, client, section.sctp_port, section.max_message_size);
+            self.data
+                .start(now, client, section.sctp_port, section.max_message_size);
         }
     }
 }
@@ -654,7 +789,11 @@ impl<'a> TransceiverView<'a> {
 
     /// `currentDirection`: what was agreed.
     pub fn current_direction(&self) -> Option<TransceiverDirection> {
-        if self.0.stopped { Some(TransceiverDirection::Stopped) } else { self.0.current_direction }
+        if self.0.stopped {
+            Some(TransceiverDirection::Stopped)
+        } else {
+            self.0.current_direction
+        }
     }
 
     /// The id of the track that is sent.
@@ -679,7 +818,11 @@ impl<'a> TransceiverView<'a> {
 
     /// The encodings of the sender.
     pub fn encodings(&self) -> impl Iterator<Item = &'a RtpEncodingParameters> {
-        self.0.sender.encodings.iter().map(|encoding| &encoding.parameters)
+        self.0
+            .sender
+            .encodings
+            .iter()
+            .map(|encoding| &encoding.parameters)
     }
 
     /// Whether media may be sent now.

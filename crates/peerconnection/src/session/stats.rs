@@ -4,9 +4,9 @@ use super::transport::Transport;
 use super::{Session, TransceiverId};
 use crate::states::{DataChannelState, IceConnectionState};
 use crate::stats::{
-    CandidatePairStats, CertificateStats, CodecStats, DataChannelStats, IceCandidateStats, InboundRtpStats,
-    OutboundRtpStats, PeerConnectionStats, RemoteInboundRtpStats, RemoteOutboundRtpStats, Stats, StatsReport,
-    TransportStats,
+    CandidatePairStats, CertificateStats, CodecStats, DataChannelStats, IceCandidateStats,
+    InboundRtpStats, OutboundRtpStats, PeerConnectionStats, RemoteInboundRtpStats,
+    RemoteOutboundRtpStats, Stats, StatsReport, TransportStats,
 };
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,13 @@ impl Session {
                 data_channels_closed: self.data.closed,
             }),
         );
-        push("CL".into(), certificate(self.certificate.der(), self.certificate.fingerprint(dtls::HashAlgorithm::Sha256)));
+        push(
+            "CL".into(),
+            certificate(
+                self.certificate.der(),
+                self.certificate.fingerprint(dtls::HashAlgorithm::Sha256),
+            ),
+        );
         for transport in &self.transports {
             self.transport_stats(transport, &mut push);
         }
@@ -61,7 +67,10 @@ impl Session {
         }
         let remote_certificate = transport.remote_certificate().map(|der| {
             let remote_id = format!("CR{}", transport.number);
-            push(remote_id.clone(), certificate(der, dtls::Fingerprint::of(dtls::HashAlgorithm::Sha256, der)));
+            push(
+                remote_id.clone(),
+                certificate(der, dtls::Fingerprint::of(dtls::HashAlgorithm::Sha256, der)),
+            );
             remote_id
         });
         let details = transport.details.as_ref();
@@ -93,7 +102,9 @@ impl Session {
                     _ => "FEFD".into(),
                 }),
                 dtls_cipher: details.map(|details| details.cipher.to_string()),
-                srtp_cipher: details.and_then(|details| details.srtp_profile).map(|profile| profile.to_string()),
+                srtp_cipher: details
+                    .and_then(|details| details.srtp_profile)
+                    .map(|profile| profile.to_string()),
             }),
         );
     }
@@ -101,9 +112,20 @@ impl Session {
     fn codec_stats(&self, push: &mut impl FnMut(String, Stats)) {
         let mut told: Vec<String> = Vec::new();
         for transceiver in &self.jsep.transceivers {
-            let Some(slot) = transceiver.section.and_then(|index| self.jsep.slots.get(index)) else { continue };
-            let directions = [("O", &transceiver.sender.codecs), ("I", &transceiver.receiver.codecs)];
-            for (direction, codec) in directions.into_iter().flat_map(|(direction, codecs)| codecs.iter().map(move |codec| (direction, codec))) {
+            let Some(slot) = transceiver
+                .section
+                .and_then(|index| self.jsep.slots.get(index))
+            else {
+                continue;
+            };
+            let directions = [
+                ("O", &transceiver.sender.codecs),
+                ("I", &transceiver.receiver.codecs),
+            ];
+            for (direction, codec) in directions
+                .into_iter()
+                .flat_map(|(direction, codecs)| codecs.iter().map(move |codec| (direction, codec)))
+            {
                 let id = codec_id(direction, slot.transport, codec.payload_type);
                 if told.contains(&id) || !codec.codec.is_media() {
                     continue;
@@ -130,7 +152,11 @@ impl Session {
             let stats = outgoing.stream.stats();
             let config = outgoing.stream.config();
             let video = config.codec.is_video();
-            let kind = if video { media::MediaKind::Video } else { media::MediaKind::Audio };
+            let kind = if video {
+                media::MediaKind::Video
+            } else {
+                media::MediaKind::Audio
+            };
             let ssrc = config.ssrc.0;
             let local_id = format!("O{ssrc}");
             let codec_id = codec_id("O", outgoing.transport, config.payload_type);
@@ -184,8 +210,15 @@ impl Session {
         for incoming in self.media.incoming() {
             let stats = incoming.stream.stats();
             let config = incoming.stream.config();
-            let video = config.payload_types.first().is_some_and(|known| known.format.is_video());
-            let kind = if video { media::MediaKind::Video } else { media::MediaKind::Audio };
+            let video = config
+                .payload_types
+                .first()
+                .is_some_and(|known| known.format.is_video());
+            let kind = if video {
+                media::MediaKind::Video
+            } else {
+                media::MediaKind::Audio
+            };
             let ssrc = config.ssrc.0;
             let local_id = format!("I{ssrc}");
             let transport_id = transport_id(incoming.transport);
@@ -205,8 +238,14 @@ impl Session {
                     }),
                 );
             }
-            let track = self.jsep.transceiver(incoming.transceiver).map(|transceiver| transceiver.receiver.track.clone());
-            let codec = config.payload_types.first().map(|known| codec_id("I", incoming.transport, known.number));
+            let track = self
+                .jsep
+                .transceiver(incoming.transceiver)
+                .map(|transceiver| transceiver.receiver.track.clone());
+            let codec = config
+                .payload_types
+                .first()
+                .map(|known| codec_id("I", incoming.transport, known.number));
             push(
                 local_id,
                 Stats::InboundRtp(InboundRtpStats {
@@ -225,9 +264,9 @@ impl Session {
                     packets_discarded: stats.packets_discarded,
                     retransmitted_packets_received: stats.retransmitted_packets_received,
                     retransmitted_bytes_received: stats.retransmitted_bytes_received,
-                    last_packet_received_timestamp: stats
-                        .last_packet_received
-                        .map(|at| milliseconds(unix.saturating_sub(now.saturating_duration_since(at)))),
+                    last_packet_received_timestamp: stats.last_packet_received.map(|at| {
+                        milliseconds(unix.saturating_sub(now.saturating_duration_since(at)))
+                    }),
                     jitter_buffer_delay: stats.jitter_buffer_delay.as_secs_f64(),
                     jitter_buffer_target_delay: stats.jitter_buffer_target_delay.as_secs_f64(),
                     jitter_buffer_emitted_count: stats.jitter_buffer_emitted_count,
@@ -244,13 +283,19 @@ impl Session {
 
     fn encoding_is_active(&self, id: TransceiverId, ssrc: u32) -> bool {
         self.jsep.transceiver(id).is_some_and(|transceiver| {
-            transceiver.sender.encodings.iter().any(|encoding| encoding.ssrc == ssrc && encoding.parameters.active)
+            transceiver
+                .sender
+                .encodings
+                .iter()
+                .any(|encoding| encoding.ssrc == ssrc && encoding.parameters.active)
         })
     }
 
     fn channel_stats(&self, push: &mut impl FnMut(String, Stats)) {
         for (id, counts) in self.data.channels() {
-            let Some(config) = self.channel_config(id) else { continue };
+            let Some(config) = self.channel_config(id) else {
+                continue;
+            };
             push(
                 format!("D{}", id.get()),
                 Stats::DataChannel(DataChannelStats {
@@ -330,10 +375,17 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let group = chunk
+            .iter()
+            .fold(0_u32, |group, byte| group << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let digit = ALPHABET[(group >> (18 - 6 * place)) as usize & 63];
-            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+            text.push(if place <= chunk.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
         }
     }
     text
@@ -343,7 +395,13 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     #[test]
     fn base64_pads_as_rfc_4648_shows() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(super::base64(bytes.as_bytes()), text);
         }
     }

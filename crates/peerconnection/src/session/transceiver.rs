@@ -1,6 +1,8 @@
 //! `RTCRtpTransceiver` with its sender and receiver, as far as negotiation knows them (W3C WebRTC §5.4).
 
-use crate::rtp_parameters::{RtpCodec, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters};
+use crate::rtp_parameters::{
+    RtpCodec, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters,
+};
 use crate::states::TransceiverDirection;
 use media::MediaKind;
 
@@ -74,7 +76,11 @@ impl Transceiver {
 
     /// The direction that the interface shows.
     pub(crate) fn shown_direction(&self) -> TransceiverDirection {
-        if self.stopping { TransceiverDirection::Stopped } else { self.direction }
+        if self.stopping {
+            TransceiverDirection::Stopped
+        } else {
+            self.direction
+        }
     }
 
     /// Marks it stopped for good: "stop the RTCRtpTransceiver".
@@ -87,7 +93,10 @@ impl Transceiver {
 
     /// Whether packets may leave now.
     pub(crate) fn may_send(&self) -> bool {
-        !self.stopping && self.current_direction.is_some_and(TransceiverDirection::sends)
+        !self.stopping
+            && self
+                .current_direction
+                .is_some_and(TransceiverDirection::sends)
     }
 
     /// Records a direction that was agreed.

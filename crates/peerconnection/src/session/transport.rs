@@ -115,7 +115,9 @@ impl Transport {
 
     /// The peer's certificate, DER, once the handshake is over.
     pub(super) fn remote_certificate(&self) -> Option<&[u8]> {
-        self.details.as_ref().map(|details| details.peer_certificate.as_slice())
+        self.details
+            .as_ref()
+            .map(|details| details.peer_certificate.as_slice())
     }
 
     /// What the descriptions agree about DTLS.
@@ -130,16 +132,34 @@ impl Transport {
     }
 
     /// Begins the handshake when the role is known and packets can leave (or have come).
-    pub(super) fn start_dtls(&mut self, now: Instant, config: &dtls::Config, certificate: &dtls::Certificate, rng: &mut StdRng) {
+    pub(super) fn start_dtls(
+        &mut self,
+        now: Instant,
+        config: &dtls::Config,
+        certificate: &dtls::Certificate,
+        rng: &mut StdRng,
+    ) {
         use rand::SeedableRng;
-        let Dtls::Waiting(early) = &mut self.dtls else { return };
+        let Dtls::Waiting(early) = &mut self.dtls else {
+            return;
+        };
         let Some(client) = self.client else { return };
-        let ready = matches!(self.agent.state(), ice::State::Connected | ice::State::Completed) || !early.is_empty();
+        let ready = matches!(
+            self.agent.state(),
+            ice::State::Connected | ice::State::Completed
+        ) || !early.is_empty();
         if !ready {
             return;
         }
-        let role = if client { dtls::Role::Client } else { dtls::Role::Server };
-        let config = dtls::Config { remote_fingerprints: self.remote_fingerprints.clone(), ..config.clone() };
+        let role = if client {
+            dtls::Role::Client
+        } else {
+            dtls::Role::Server
+        };
+        let config = dtls::Config {
+            remote_fingerprints: self.remote_fingerprints.clone(),
+            ..config.clone()
+        };
         match dtls::Endpoint::new(config, role, certificate, now, StdRng::from_rng(rng)) {
             Ok(mut endpoint) => {
                 for datagram in std::mem::take(early) {
@@ -165,14 +185,18 @@ impl Transport {
 
     /// The next decrypted record.
     pub(super) fn poll_data(&mut self) -> Option<Bytes> {
-        let Dtls::Running(endpoint) = &mut self.dtls else { return None };
+        let Dtls::Running(endpoint) = &mut self.dtls else {
+            return None;
+        };
         endpoint.poll_data(&mut self.plaintext)?;
         Some(self.plaintext.split().freeze())
     }
 
     /// What DTLS has come to since the last call.
     pub(super) fn poll_change(&mut self) -> Option<Change> {
-        let Dtls::Running(endpoint) = &mut self.dtls else { return None };
+        let Dtls::Running(endpoint) = &mut self.dtls else {
+            return None;
+        };
         loop {
             match endpoint.poll_event()? {
                 dtls::Event::StateChange(state) => {
@@ -187,16 +211,28 @@ impl Transport {
                     self.state = state;
                     return Some(Change::State(state));
                 }
-                dtls::Event::Connected { version, cipher, srtp, peer_certificate } => {
+                dtls::Event::Connected {
+                    version,
+                    cipher,
+                    srtp,
+                    peer_certificate,
+                } => {
                     let srtp_profile = srtp.as_ref().map(|keys| keys.profile);
                     self.srtp = srtp.and_then(|keys| Srtp::new(&keys));
-                    self.details = Some(Negotiated { version, cipher, srtp_profile, peer_certificate });
+                    self.details = Some(Negotiated {
+                        version,
+                        cipher,
+                        srtp_profile,
+                        peer_certificate,
+                    });
                     self.state = DtlsTransportState::Connected;
                     return Some(Change::State(DtlsTransportState::Connected));
                 }
                 dtls::Event::Failed(error) => {
                     let detail = match error {
-                        dtls::Error::FingerprintMismatch { .. } => RtcErrorDetail::FingerprintFailure,
+                        dtls::Error::FingerprintMismatch { .. } => {
+                            RtcErrorDetail::FingerprintFailure
+                        }
                         _ => RtcErrorDetail::DtlsFailure,
                     };
                     return Some(Change::Error(RtcError::new(detail, error.to_string())));
@@ -211,7 +247,10 @@ impl Transport {
             Dtls::Running(endpoint) => endpoint.poll_timeout(),
             Dtls::Waiting(_) => None,
         };
-        [self.agent.poll_timeout(), dtls].into_iter().flatten().min()
+        [self.agent.poll_timeout(), dtls]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -273,11 +312,15 @@ impl Transport {
     }
 
     pub(super) fn protect_rtp(&mut self, buf: &mut Vec<u8>, start: usize) -> bool {
-        self.srtp.as_mut().is_some_and(|srtp| srtp.protector.protect_rtp(buf, start).is_ok())
+        self.srtp
+            .as_mut()
+            .is_some_and(|srtp| srtp.protector.protect_rtp(buf, start).is_ok())
     }
 
     pub(super) fn protect_rtcp(&mut self, buf: &mut Vec<u8>, start: usize) -> bool {
-        self.srtp.as_mut().is_some_and(|srtp| srtp.protector.protect_rtcp(buf, start).is_ok())
+        self.srtp
+            .as_mut()
+            .is_some_and(|srtp| srtp.protector.protect_rtcp(buf, start).is_ok())
     }
 
     /// Decrypts in place; false when the packet is not to be trusted.
@@ -298,12 +341,28 @@ impl Transport {
 impl Srtp {
     fn new(keys: &dtls::SrtpKeys) -> Option<Self> {
         let profile = srtp::Profile::from_id(keys.profile.id())?;
-        let protector = srtp::Protector::new(profile, &keys.local.key, &keys.local.salt, srtp::Config::default());
-        let unprotector = srtp::Unprotector::new(profile, &keys.remote.key, &keys.remote.salt, srtp::Config::default());
+        let protector = srtp::Protector::new(
+            profile,
+            &keys.local.key,
+            &keys.local.salt,
+            srtp::Config::default(),
+        );
+        let unprotector = srtp::Unprotector::new(
+            profile,
+            &keys.remote.key,
+            &keys.remote.salt,
+            srtp::Config::default(),
+        );
         match (protector, unprotector) {
-            (Ok(protector), Ok(unprotector)) => Some(Srtp { protector, unprotector }),
+            (Ok(protector), Ok(unprotector)) => Some(Srtp {
+                protector,
+                unprotector,
+            }),
             _ => {
-                tracing::error!(?profile, "the keys of the handshake do not fit the SRTP profile");
+                tracing::error!(
+                    ?profile,
+                    "the keys of the handshake do not fit the SRTP profile"
+                );
                 None
             }
         }

@@ -19,33 +19,55 @@ impl Jsep {
         }
         let answered = match sdp_type {
             SdpType::Offer => None,
-            _ => self.pending_remote.as_ref().map(|offer| offer.described.clone()),
+            _ => self
+                .pending_remote
+                .as_ref()
+                .map(|offer| offer.described.clone()),
         };
         let mut notices = Vec::new();
         for (index, section) in applied.described.sections.iter().enumerate() {
-            let Some(transceiver) = section.transceiver.and_then(|id| self.transceiver_mut(id)) else { continue };
+            let Some(transceiver) = section.transceiver.and_then(|id| self.transceiver_mut(id))
+            else {
+                continue;
+            };
             transceiver.section = Some(index);
             transceiver.mid = Some(section.mid.clone());
             if transceiver.stopped {
                 continue;
             }
             let receives = section.direction.receives() && !section.rejected;
-            transceiver.receiver.codecs = if receives { section.codecs.clone() } else { Vec::new() };
-            transceiver.receiver.extensions.clone_from(&section.extensions);
-            let Some(offered) = answered.as_ref().and_then(|offer| offer.sections.get(index)) else { continue };
+            transceiver.receiver.codecs = if receives {
+                section.codecs.clone()
+            } else {
+                Vec::new()
+            };
+            transceiver
+                .receiver
+                .extensions
+                .clone_from(&section.extensions);
+            let Some(offered) = answered
+                .as_ref()
+                .and_then(|offer| offer.sections.get(index))
+            else {
+                continue;
+            };
             if section.rejected {
                 // RFC 9429 §5.3.1: this side could not take the section.
                 transceiver.stop();
                 notices.push(Notice::Stopped(transceiver.id));
                 continue;
             }
-            let fired = transceiver.fired_direction.is_some_and(TransceiverDirection::receives);
+            let fired = transceiver
+                .fired_direction
+                .is_some_and(TransceiverDirection::receives);
             if fired && !section.direction.receives() {
                 transceiver.receiver.streams.clear();
                 notices.push(Notice::Mute(transceiver.id));
             }
-            transceiver.sender.codecs = answered_codecs(transceiver.kind, &offered.codecs, &transceiver.preferences);
-            transceiver.sender.extensions = answered_extensions(transceiver.kind, &offered.extensions);
+            transceiver.sender.codecs =
+                answered_codecs(transceiver.kind, &offered.codecs, &transceiver.preferences);
+            transceiver.sender.extensions =
+                answered_extensions(transceiver.kind, &offered.extensions);
             transceiver.agree(section.direction);
             transceiver.fired_direction = Some(section.direction);
             prune_layers(&mut transceiver.sender.encodings, section);
@@ -81,7 +103,9 @@ impl Jsep {
         }
         let mut notices = Vec::new();
         for (index, section) in applied.described.sections.iter().enumerate() {
-            let Some(kind) = section.media() else { continue };
+            let Some(kind) = section.media() else {
+                continue;
+            };
             let id = match self.slots[index].transceiver {
                 Some(id) => id,
                 None if section.rejected => continue,
@@ -91,9 +115,18 @@ impl Jsep {
             if !section.rejected {
                 self.numbers.learn(&section.codecs, &section.extensions);
             }
-            let layers = if offer { self.proposed_layers(section) } else { Vec::new() };
-            let local = self.local().and_then(|local| local.described.sections.get(index)).cloned();
-            let Some(transceiver) = self.transceiver_mut(id) else { continue };
+            let layers = if offer {
+                self.proposed_layers(section)
+            } else {
+                Vec::new()
+            };
+            let local = self
+                .local()
+                .and_then(|local| local.described.sections.get(index))
+                .cloned();
+            let Some(transceiver) = self.transceiver_mut(id) else {
+                continue;
+            };
             transceiver.section = Some(index);
             transceiver.mid = Some(section.mid.clone());
             if transceiver.stopped {
@@ -108,13 +141,16 @@ impl Jsep {
             let direction = match (section.rejected, &local) {
                 (true, _) => TransceiverDirection::Inactive,
                 // An answer cannot give more than was offered.
-                (false, Some(local)) if !offer => section.direction.reversed().intersect(local.direction),
+                (false, Some(local)) if !offer => {
+                    section.direction.reversed().intersect(local.direction)
+                }
                 (false, _) => section.direction.reversed(),
             };
             process_remote_track(transceiver, direction, section, &mut notices);
             if !offer {
                 prune_layers(&mut transceiver.sender.encodings, section);
-                transceiver.sender.codecs = answered_codecs(kind, &section.codecs, &transceiver.preferences);
+                transceiver.sender.codecs =
+                    answered_codecs(kind, &section.codecs, &transceiver.preferences);
                 transceiver.sender.extensions = answered_extensions(kind, &section.extensions);
                 transceiver.agree(direction);
             }
@@ -145,8 +181,14 @@ impl Jsep {
     }
 
     pub(super) fn rollback(&mut self) -> Result<Vec<Notice>, Error> {
-        if !matches!(self.state, SignalingState::HaveLocalOffer | SignalingState::HaveRemoteOffer) {
-            return Err(Error::InvalidState(format!("there is nothing to roll back in {}", self.state)));
+        if !matches!(
+            self.state,
+            SignalingState::HaveLocalOffer | SignalingState::HaveRemoteOffer
+        ) {
+            return Err(Error::InvalidState(format!(
+                "there is nothing to roll back in {}",
+                self.state
+            )));
         }
         let remote = self.state == SignalingState::HaveRemoteOffer;
         let Some(stable) = self.stable.take() else {
@@ -156,22 +198,42 @@ impl Jsep {
         self.slots = stable.slots;
         let mut kept = Vec::with_capacity(self.transceivers.len());
         for mut transceiver in std::mem::take(&mut self.transceivers) {
-            let before = stable.transceivers.iter().find(|before| before.id == transceiver.id);
+            let before = stable
+                .transceivers
+                .iter()
+                .find(|before| before.id == transceiver.id);
             transceiver.section = before.and_then(|before| before.section);
             transceiver.mid = before.and_then(|before| before.mid.clone());
-            transceiver.receiver.codecs = before.map(|before| before.receiver.codecs.clone()).unwrap_or_default();
-            transceiver.receiver.extensions = before.map(|before| before.receiver.extensions.clone()).unwrap_or_default();
+            transceiver.receiver.codecs = before
+                .map(|before| before.receiver.codecs.clone())
+                .unwrap_or_default();
+            transceiver.receiver.extensions = before
+                .map(|before| before.receiver.extensions.clone())
+                .unwrap_or_default();
             if let Some(before) = before
                 && before.sender.encodings.len() == 1
-                && transceiver.sender.encodings.iter().any(|encoding| encoding.parameters.rid.is_some())
+                && transceiver
+                    .sender
+                    .encodings
+                    .iter()
+                    .any(|encoding| encoding.parameters.rid.is_some())
                 && before.sender.encodings[0].parameters.rid.is_none()
             {
-                transceiver.sender.encodings.clone_from(&before.sender.encodings);
+                transceiver
+                    .sender
+                    .encodings
+                    .clone_from(&before.sender.encodings);
             }
             if remote {
-                let direction = transceiver.current_direction.unwrap_or(TransceiverDirection::Inactive);
-                let fired = transceiver.fired_direction.is_some_and(TransceiverDirection::receives);
-                transceiver.receiver.streams = before.map(|before| before.receiver.streams.clone()).unwrap_or_default();
+                let direction = transceiver
+                    .current_direction
+                    .unwrap_or(TransceiverDirection::Inactive);
+                let fired = transceiver
+                    .fired_direction
+                    .is_some_and(TransceiverDirection::receives);
+                transceiver.receiver.streams = before
+                    .map(|before| before.receiver.streams.clone())
+                    .unwrap_or_default();
                 match (fired, direction.receives()) {
                     (true, false) => notices.push(Notice::Mute(transceiver.id)),
                     (false, true) => notices.push(Notice::Track(transceiver.id)),
@@ -195,7 +257,12 @@ impl Jsep {
     }
 
     /// What makes a remote description invalid although it can be read.
-    pub(super) fn check_remote(&self, sdp_type: SdpType, described: &Described, rolled_back: bool) -> Result<(), Error> {
+    pub(super) fn check_remote(
+        &self,
+        sdp_type: SdpType,
+        described: &Described,
+        rolled_back: bool,
+    ) -> Result<(), Error> {
         let wrong = |message: String| Err(Error::InvalidAccess(message));
         let slots = match &self.stable {
             Some(stable) if rolled_back => &stable.slots,
@@ -204,23 +271,34 @@ impl Jsep {
         let answer = sdp_type != SdpType::Offer;
         let sections = &described.sections;
         if sections.len() < slots.len() || (answer && sections.len() != slots.len()) {
-            return wrong(format!("{} media sections where there were {}", sections.len(), slots.len()));
+            return wrong(format!(
+                "{} media sections where there were {}",
+                sections.len(),
+                slots.len()
+            ));
         }
         for (index, section) in sections.iter().enumerate() {
-            if sections[..index].iter().any(|other| other.mid == section.mid) {
+            if sections[..index]
+                .iter()
+                .any(|other| other.mid == section.mid)
+            {
                 return wrong(format!("the mid {:?} occurs twice", section.mid));
             }
             if let Some(slot) = slots.get(index) {
                 let same = slot.kind == section.kind && slot.mid == section.mid;
                 if !same && (answer || !slot.rejected) {
-                    return wrong(format!("media section {index} has changed its mid or its kind"));
+                    return wrong(format!(
+                        "media section {index} has changed its mid or its kind"
+                    ));
                 }
             }
             if section.rejected || matches!(section.kind, SectionKind::Other(_)) {
                 continue;
             }
             if section.media().is_some() && !section.rtcp_mux {
-                return wrong(format!("media section {index} does not multiplex RTCP (a=rtcp-mux)"));
+                return wrong(format!(
+                    "media section {index} does not multiplex RTCP (a=rtcp-mux)"
+                ));
             }
             // The tagged section speaks for a bundled one (RFC 9143 §7.1.3).
             if section.bundle_only {
@@ -230,20 +308,30 @@ impl Jsep {
                 return wrong(format!("media section {index} has no ICE credentials"));
             }
             if section.fingerprints.is_empty() {
-                return wrong(format!("media section {index} has no certificate fingerprint"));
+                return wrong(format!(
+                    "media section {index} has no certificate fingerprint"
+                ));
             }
             if answer && section.setup == Some(Setup::Actpass) {
-                return wrong(format!("media section {index} answers with a=setup:actpass"));
+                return wrong(format!(
+                    "media section {index} answers with a=setup:actpass"
+                ));
             }
         }
         for mid in described.bundle.iter().flatten() {
             if !sections.iter().any(|section| section.mid == *mid) {
-                return wrong(format!("the BUNDLE group names {mid:?}, which is no media section"));
+                return wrong(format!(
+                    "the BUNDLE group names {mid:?}, which is no media section"
+                ));
             }
         }
         if answer && let Some(local) = self.local() {
             for group in &described.bundle {
-                let offered = local.described.bundle.iter().any(|offered| group.iter().all(|mid| offered.contains(mid)));
+                let offered = local
+                    .described
+                    .bundle
+                    .iter()
+                    .any(|offered| group.iter().all(|mid| offered.contains(mid)));
                 if !offered {
                     return wrong("the answer bundles what was not offered as a group".into());
                 }
@@ -254,7 +342,10 @@ impl Jsep {
 
     fn remember_stable(&mut self) {
         if self.state == SignalingState::Stable {
-            self.stable = Some(Stable { transceivers: self.transceivers.clone(), slots: self.slots.clone() });
+            self.stable = Some(Stable {
+                transceivers: self.transceivers.clone(),
+                slots: self.slots.clone(),
+            });
         }
     }
 
@@ -267,7 +358,8 @@ impl Jsep {
                 mid: section.mid.clone(),
                 kind: section.kind.clone(),
                 transceiver: section.transceiver,
-                rejected: section.rejected && self.slots.get(index).is_none_or(|slot| slot.rejected),
+                rejected: section.rejected
+                    && self.slots.get(index).is_none_or(|slot| slot.rejected),
                 transport: section.transport,
             })
             .collect();
@@ -278,7 +370,9 @@ impl Jsep {
         for (index, section) in described.sections.iter().enumerate() {
             let transport = match self.slots.get(index) {
                 Some(slot) if !slot.rejected => slot.transport,
-                _ => self.bundled_transport(described, index).unwrap_or(self.next_transport),
+                _ => self
+                    .bundled_transport(described, index)
+                    .unwrap_or(self.next_transport),
             };
             match self.slots.get_mut(index) {
                 Some(slot) if slot.rejected => {
@@ -308,27 +402,47 @@ impl Jsep {
     fn bundled_transport(&self, described: &Described, index: usize) -> Option<usize> {
         let group = described.bundle_of(&described.sections[index].mid)?;
         let member = |slot: &&Slot| !slot.rejected && group.contains(&slot.mid);
-        self.slots.iter().take(index).find(member).map(|slot| slot.transport)
+        self.slots
+            .iter()
+            .take(index)
+            .find(member)
+            .map(|slot| slot.transport)
     }
 
     fn count_transports(&mut self) {
-        let used = self.slots.iter().filter(|slot| slot.transport != usize::MAX).map(|slot| slot.transport + 1).max();
+        let used = self
+            .slots
+            .iter()
+            .filter(|slot| slot.transport != usize::MAX)
+            .map(|slot| slot.transport + 1)
+            .max();
         self.next_transport = self.next_transport.max(used.unwrap_or(0));
     }
 
     /// RFC 9429 §5.10: a transceiver of `add_track` that waits for a section, else a new one.
     fn transceiver_for(&mut self, index: usize, section: &Section) -> TransceiverId {
-        let Some(kind) = section.media() else { return TransceiverId(u32::MAX) };
+        let Some(kind) = section.media() else {
+            return TransceiverId(u32::MAX);
+        };
         let peer_receives = section.direction.receives();
         let waiting = self.transceivers.iter_mut().find(|transceiver| {
-            transceiver.kind == kind && transceiver.is_unassociated() && transceiver.by_add_track && peer_receives
+            transceiver.kind == kind
+                && transceiver.is_unassociated()
+                && transceiver.by_add_track
+                && peer_receives
         });
         if let Some(transceiver) = waiting {
             transceiver.section = Some(index);
             return transceiver.id;
         }
         let layers: Vec<RtpEncodingParameters> = vec![RtpEncodingParameters::default()];
-        let id = self.new_transceiver(kind, None, TransceiverDirection::RecvOnly, Vec::new(), layers);
+        let id = self.new_transceiver(
+            kind,
+            None,
+            TransceiverDirection::RecvOnly,
+            Vec::new(),
+            layers,
+        );
         if let Some(transceiver) = self.transceiver_mut(id) {
             transceiver.by_remote_offer = true;
         }
@@ -339,9 +453,15 @@ impl Jsep {
     fn proposed_layers(&mut self, section: &Section) -> Vec<Encoding> {
         /// More than browsers send.
         const MOST_LAYERS: usize = 8;
-        let Some(simulcast) = &section.simulcast else { return Vec::new() };
+        let Some(simulcast) = &section.simulcast else {
+            return Vec::new();
+        };
         let mut rids: Vec<String> = Vec::new();
-        for rid in simulcast.receive.iter().filter_map(|alternatives| alternatives.first()) {
+        for rid in simulcast
+            .receive
+            .iter()
+            .filter_map(|alternatives| alternatives.first())
+        {
             let rid = rid.trim_start_matches('~');
             if !rids.iter().any(|known| known == rid) && rids.len() < MOST_LAYERS {
                 rids.push(rid.to_owned());
@@ -366,15 +486,26 @@ impl Jsep {
         for group in &answer.bundle {
             let tag = group.iter().find_map(|mid| {
                 let slot = self.slots.iter().find(|slot| slot.mid == *mid)?;
-                answer.sections.iter().any(|section| section.mid == *mid && !section.rejected).then_some(slot.transport)
+                answer
+                    .sections
+                    .iter()
+                    .any(|section| section.mid == *mid && !section.rejected)
+                    .then_some(slot.transport)
             });
             let Some(tag) = tag else { continue };
-            for slot in self.slots.iter_mut().filter(|slot| group.contains(&slot.mid)) {
+            for slot in self
+                .slots
+                .iter_mut()
+                .filter(|slot| group.contains(&slot.mid))
+            {
                 slot.transport = tag;
             }
         }
         let slots = self.slots.clone();
-        for applied in [&mut self.pending_local, &mut self.current_local].into_iter().flatten() {
+        for applied in [&mut self.pending_local, &mut self.current_local]
+            .into_iter()
+            .flatten()
+        {
             for (section, slot) in applied.described.sections.iter_mut().zip(&slots) {
                 section.transport = slot.transport;
             }
@@ -389,23 +520,35 @@ impl Jsep {
         self.last_answer = None;
         self.stable = None;
         self.state = SignalingState::Stable;
-        let (Some(local), Some(remote)) = (&self.current_local, &self.current_remote) else { return };
-        let replaced = local
-            .described
-            .sections
-            .iter()
-            .all(|section| section.rejected || !self.to_replace.iter().any(|old| old.ufrag == section.ice_ufrag));
+        let (Some(local), Some(remote)) = (&self.current_local, &self.current_remote) else {
+            return;
+        };
+        let replaced = local.described.sections.iter().all(|section| {
+            section.rejected
+                || !self
+                    .to_replace
+                    .iter()
+                    .any(|old| old.ufrag == section.ice_ufrag)
+        });
         if replaced {
             self.to_replace.clear();
         }
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let rejected = |described: &Described| described.sections.get(index).is_some_and(|section| section.rejected);
+            let rejected = |described: &Described| {
+                described
+                    .sections
+                    .get(index)
+                    .is_some_and(|section| section.rejected)
+            };
             slot.rejected = rejected(&local.described) || rejected(&remote.described);
         }
         let slots = &mut self.slots;
         self.transceivers.retain_mut(|transceiver| {
             transceiver.by_remote_offer = false;
-            let rejected = transceiver.section.and_then(|index| slots.get(index)).is_some_and(|slot| slot.rejected);
+            let rejected = transceiver
+                .section
+                .and_then(|index| slots.get(index))
+                .is_some_and(|slot| slot.rejected);
             if rejected && transceiver.stopping && !transceiver.stopped {
                 transceiver.stop();
                 notices.push(Notice::Stopped(transceiver.id));
@@ -433,10 +576,18 @@ fn process_remote_track(
     section: &Section,
     notices: &mut Vec<Notice>,
 ) {
-    let streams = if direction.receives() { section.stream_ids() } else { Vec::new() };
-    let joins = streams.iter().any(|stream| !transceiver.receiver.streams.contains(stream));
+    let streams = if direction.receives() {
+        section.stream_ids()
+    } else {
+        Vec::new()
+    };
+    let joins = streams
+        .iter()
+        .any(|stream| !transceiver.receiver.streams.contains(stream));
     transceiver.receiver.streams = streams;
-    let fired = transceiver.fired_direction.is_some_and(TransceiverDirection::receives);
+    let fired = transceiver
+        .fired_direction
+        .is_some_and(TransceiverDirection::receives);
     if direction.receives() && (!fired || joins) {
         notices.push(Notice::Track(transceiver.id));
     }
@@ -453,8 +604,13 @@ fn prune_layers(encodings: &mut Vec<Encoding>, answer: &Section) {
     }
     // A remote answer receives what is sent here; in a local one this side writes `send`.
     let named = |rid: &str| {
-        let lists = answer.simulcast.iter().flat_map(|simulcast| simulcast.receive.iter().chain(&simulcast.send));
-        lists.flatten().any(|known| known.trim_start_matches('~') == rid)
+        let lists = answer
+            .simulcast
+            .iter()
+            .flat_map(|simulcast| simulcast.receive.iter().chain(&simulcast.send));
+        lists
+            .flatten()
+            .any(|known| known.trim_start_matches('~') == rid)
     };
     let kept = |encoding: &Encoding| encoding.parameters.rid.as_deref().is_some_and(named);
     if encodings.iter().any(kept) {

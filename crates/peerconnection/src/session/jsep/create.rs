@@ -9,9 +9,16 @@ use std::collections::VecDeque;
 
 impl Jsep {
     pub(super) fn build_offer(&mut self) -> Described {
-        let mut waiting: VecDeque<TransceiverId> =
-            self.transceivers.iter().filter(|transceiver| transceiver.is_unassociated()).map(|transceiver| transceiver.id).collect();
-        let has_data_section = self.slots.iter().any(|slot| slot.kind == SectionKind::Application && !slot.rejected);
+        let mut waiting: VecDeque<TransceiverId> = self
+            .transceivers
+            .iter()
+            .filter(|transceiver| transceiver.is_unassociated())
+            .map(|transceiver| transceiver.id)
+            .collect();
+        let has_data_section = self
+            .slots
+            .iter()
+            .any(|slot| slot.kind == SectionKind::Application && !slot.rejected);
         let mut data_waits = self.wants_data && !has_data_section;
 
         let mut plan: Vec<Planned> = Vec::with_capacity(self.slots.len() + waiting.len() + 1);
@@ -52,8 +59,15 @@ impl Jsep {
         }
 
         let mut credentials: Vec<(usize, Credentials)> = Vec::new();
-        for section in described.sections.iter_mut().filter(|section| !section.rejected) {
-            let known = credentials.iter().find(|(transport, _)| *transport == section.transport).map(|(_, known)| known.clone());
+        for section in described
+            .sections
+            .iter_mut()
+            .filter(|section| !section.rejected)
+        {
+            let known = credentials
+                .iter()
+                .find(|(transport, _)| *transport == section.transport)
+                .map(|(_, known)| known.clone());
             let own = match known {
                 Some(known) => known,
                 None => {
@@ -71,7 +85,12 @@ impl Jsep {
             // RFC 8842 §5.2: an offer leaves the choice to the answerer.
             section.setup = Some(Setup::Actpass);
         }
-        described.bundle = bundle_of(described.sections.iter().filter(|section| !section.rejected));
+        described.bundle = bundle_of(
+            described
+                .sections
+                .iter()
+                .filter(|section| !section.rejected),
+        );
         described
     }
 
@@ -79,10 +98,12 @@ impl Jsep {
     fn offered_again(&mut self, slot: &Slot) -> Option<Section> {
         let mut section = match (&slot.kind, slot.transceiver) {
             (SectionKind::Application, _) if !slot.rejected => self.data_section(slot.mid.clone()),
-            (SectionKind::Media(_), Some(id)) if !slot.rejected => match self.offered_media(id, slot.mid.clone()) {
-                Some(section) => section,
-                None => rejected(slot.kind.clone(), slot.mid.clone()),
-            },
+            (SectionKind::Media(_), Some(id)) if !slot.rejected => {
+                match self.offered_media(id, slot.mid.clone()) {
+                    Some(section) => section,
+                    None => rejected(slot.kind.clone(), slot.mid.clone()),
+                }
+            }
             _ => rejected(slot.kind.clone(), slot.mid.clone()),
         };
         section.transport = slot.transport;
@@ -92,21 +113,40 @@ impl Jsep {
 
     /// The section of a transceiver; none when it is gone or stopping.
     fn offered_media(&mut self, id: TransceiverId, mid: String) -> Option<Section> {
-        let transceiver = self.transceivers.iter().find(|transceiver| transceiver.id == id && !transceiver.stopping)?;
+        let transceiver = self
+            .transceivers
+            .iter()
+            .find(|transceiver| transceiver.id == id && !transceiver.stopping)?;
         let mut section = Section::new(SectionKind::Media(transceiver.kind), mid);
         section.transceiver = Some(id);
         section.transport = usize::MAX;
         section.direction = transceiver.direction;
-        section.codecs = self.numbers.offered_codecs(transceiver.kind, &transceiver.preferences);
+        section.codecs = self
+            .numbers
+            .offered_codecs(transceiver.kind, &transceiver.preferences);
         section.extensions = self.numbers.offered_extensions(transceiver.kind);
         if section.direction.sends() {
             describe_sender(&mut section, transceiver, &self.cname);
         }
         if transceiver.sender.encodings.len() > 1 {
-            let rids: Vec<String> =
-                transceiver.sender.encodings.iter().filter_map(|encoding| encoding.parameters.rid.clone()).collect();
-            section.rids = rids.iter().map(|id| RidLine { id: id.clone(), send: true, restrictions: String::new() }).collect();
-            section.simulcast = Some(SimulcastLine { send: rids.into_iter().map(|rid| vec![rid]).collect(), receive: Vec::new() });
+            let rids: Vec<String> = transceiver
+                .sender
+                .encodings
+                .iter()
+                .filter_map(|encoding| encoding.parameters.rid.clone())
+                .collect();
+            section.rids = rids
+                .iter()
+                .map(|id| RidLine {
+                    id: id.clone(),
+                    send: true,
+                    restrictions: String::new(),
+                })
+                .collect();
+            section.simulcast = Some(SimulcastLine {
+                send: rids.into_iter().map(|rid| vec![rid]).collect(),
+                receive: Vec::new(),
+            });
         }
         Some(section)
     }
@@ -136,12 +176,21 @@ impl Jsep {
         }
 
         let mut credentials: Vec<(usize, Credentials)> = Vec::new();
-        for (index, section) in described.sections.iter_mut().enumerate().filter(|(_, section)| !section.rejected) {
-            let known = credentials.iter().find(|(transport, _)| *transport == section.transport).map(|(_, known)| known.clone());
+        for (index, section) in described
+            .sections
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, section)| !section.rejected)
+        {
+            let known = credentials
+                .iter()
+                .find(|(transport, _)| *transport == section.transport)
+                .map(|(_, known)| known.clone());
             let own = match known {
                 Some(known) => known,
                 None => {
-                    let own = self.answer_credentials(section.transport, index, &offer.sections[index]);
+                    let own =
+                        self.answer_credentials(section.transport, index, &offer.sections[index]);
                     credentials.push((section.transport, own.clone()));
                     own
                 }
@@ -150,16 +199,31 @@ impl Jsep {
             section.ice_pwd = own.pwd;
             section.fingerprints.clone_from(&self.facts.fingerprints);
             // RFC 8842 §5.3; a role once taken stays while the association lives.
-            section.setup = Some(match self.facts.dtls_client.get(section.transport).copied().flatten() {
-                Some(true) if offer.sections[index].setup != Some(Setup::Active) => Setup::Active,
-                Some(false) if offer.sections[index].setup != Some(Setup::Passive) => Setup::Passive,
-                _ if offer.sections[index].setup == Some(Setup::Active) => Setup::Passive,
-                _ => Setup::Active,
-            });
+            section.setup = Some(
+                match self
+                    .facts
+                    .dtls_client
+                    .get(section.transport)
+                    .copied()
+                    .flatten()
+                {
+                    Some(true) if offer.sections[index].setup != Some(Setup::Active) => {
+                        Setup::Active
+                    }
+                    Some(false) if offer.sections[index].setup != Some(Setup::Passive) => {
+                        Setup::Passive
+                    }
+                    _ if offer.sections[index].setup == Some(Setup::Active) => Setup::Passive,
+                    _ => Setup::Active,
+                },
+            );
         }
         // RFC 9143 §7.3.3: what was offered as a group and is accepted stays one.
         for group in &offer.bundle {
-            let accepted = described.sections.iter().filter(|section| !section.rejected && group.contains(&section.mid));
+            let accepted = described
+                .sections
+                .iter()
+                .filter(|section| !section.rejected && group.contains(&section.mid));
             described.bundle.extend(bundle_of(accepted));
         }
         described
@@ -173,21 +237,28 @@ impl Jsep {
         let mut section = match &offered.kind {
             SectionKind::Other(_) => return None,
             SectionKind::Application => {
-                let first = self.slots.iter().position(|slot| slot.kind == SectionKind::Application && !slot.rejected);
+                let first = self
+                    .slots
+                    .iter()
+                    .position(|slot| slot.kind == SectionKind::Application && !slot.rejected);
                 if first != Some(index) {
                     return None;
                 }
                 self.data_section(offered.mid.clone())
             }
             SectionKind::Media(kind) => {
-                let transceiver = self.transceiver(slot.transceiver?).filter(|transceiver| !transceiver.stopped)?;
+                let transceiver = self
+                    .transceiver(slot.transceiver?)
+                    .filter(|transceiver| !transceiver.stopped)?;
                 let mut section = Section::new(offered.kind.clone(), offered.mid.clone());
                 section.codecs = answered_codecs(*kind, &offered.codecs, &transceiver.preferences);
                 if !section.codecs.iter().any(|codec| codec.codec.is_media()) {
                     return None;
                 }
                 section.extensions = answered_extensions(*kind, &offered.extensions);
-                section.direction = transceiver.direction.intersect(offered.direction.reversed());
+                section.direction = transceiver
+                    .direction
+                    .intersect(offered.direction.reversed());
                 section.transceiver = Some(transceiver.id);
                 if section.direction.sends() {
                     describe_sender(&mut section, transceiver, &self.cname);
@@ -203,9 +274,18 @@ impl Jsep {
     }
 
     /// RFC 9429 §5.3.1: new credentials answer new credentials.
-    fn answer_credentials(&mut self, transport: usize, index: usize, offered: &Section) -> Credentials {
-        let before = self.current_remote.as_ref().and_then(|applied| applied.described.sections.get(index));
-        let restarted = before.is_some_and(|before| !before.rejected && before.ice_ufrag != offered.ice_ufrag);
+    fn answer_credentials(
+        &mut self,
+        transport: usize,
+        index: usize,
+        offered: &Section,
+    ) -> Credentials {
+        let before = self
+            .current_remote
+            .as_ref()
+            .and_then(|applied| applied.described.sections.get(index));
+        let restarted =
+            before.is_some_and(|before| !before.rejected && before.ice_ufrag != offered.ice_ufrag);
         let keep = self.pending_local.is_some() || !restarted;
         self.local_credentials(transport)
             .filter(|current| keep && !self.to_replace.contains(current))
@@ -214,19 +294,34 @@ impl Jsep {
 
     /// The credentials that the local description in force has for a transport.
     pub(crate) fn local_credentials(&self, transport: usize) -> Option<Credentials> {
-        let section =
-            self.local()?.described.sections.iter().find(|section| section.transport == transport && !section.rejected)?;
-        Some(Credentials { ufrag: section.ice_ufrag.clone(), pwd: section.ice_pwd.clone() })
+        let section = self
+            .local()?
+            .described
+            .sections
+            .iter()
+            .find(|section| section.transport == transport && !section.rejected)?;
+        Some(Credentials {
+            ufrag: section.ice_ufrag.clone(),
+            pwd: section.ice_pwd.clone(),
+        })
     }
 
     /// RFC 8839 §5.4: at least 24 and 128 random bits; RFC 8445 §5.3.
     fn new_credentials(&mut self) -> Credentials {
-        Credentials { ufrag: random_text(&mut self.rng, 8), pwd: random_text(&mut self.rng, 24) }
+        Credentials {
+            ufrag: random_text(&mut self.rng, 8),
+            pwd: random_text(&mut self.rng, 24),
+        }
     }
 
     fn new_description(&mut self) -> Described {
         self.version += 1;
-        Described { session_id: self.session_id, version: self.version, trickle: true, ..Described::default() }
+        Described {
+            session_id: self.session_id,
+            version: self.version,
+            trickle: true,
+            ..Described::default()
+        }
     }
 }
 
@@ -248,8 +343,16 @@ struct Placement {
 impl Placement {
     fn new(jsep: &Jsep) -> Self {
         let agreed = jsep.current_local.is_some() || jsep.pending_local.is_some();
-        let bundled = jsep.slots.iter().find(|slot| agreed && !slot.rejected).map(|slot| slot.transport);
-        Placement { bundled, next: jsep.next_transport, placed: Vec::new() }
+        let bundled = jsep
+            .slots
+            .iter()
+            .find(|slot| agreed && !slot.rejected)
+            .map(|slot| slot.transport);
+        Placement {
+            bundled,
+            next: jsep.next_transport,
+            placed: Vec::new(),
+        }
     }
 
     fn is_placed(&mut self, section: &Section) -> bool {
@@ -260,9 +363,11 @@ impl Placement {
         let shared = match (self.bundled, policy) {
             (Some(transport), _) => Some(transport),
             (None, BundlePolicy::MaxBundle) => self.placed.first().map(|(_, transport)| *transport),
-            (None, BundlePolicy::Balanced) => {
-                self.placed.iter().find(|(kind, _)| *kind == section.kind).map(|(_, transport)| *transport)
-            }
+            (None, BundlePolicy::Balanced) => self
+                .placed
+                .iter()
+                .find(|(kind, _)| *kind == section.kind)
+                .map(|(_, transport)| *transport),
             (None, BundlePolicy::MaxCompat) => None,
         };
         section.bundle_only = shared.is_some() && self.bundled.is_none();
@@ -276,12 +381,19 @@ impl Placement {
 
 fn bundle_of<'a>(sections: impl Iterator<Item = &'a Section>) -> Vec<Vec<String>> {
     let mids: Vec<String> = sections.map(|section| section.mid.clone()).collect();
-    if mids.is_empty() { Vec::new() } else { vec![mids] }
+    if mids.is_empty() {
+        Vec::new()
+    } else {
+        vec![mids]
+    }
 }
 
 /// The smallest number that is no mid yet.
 fn free_mid(taken: &mut Vec<String>) -> String {
-    let mid = (0_u32..).map(|number| number.to_string()).find(|mid| !taken.contains(mid)).unwrap_or_default();
+    let mid = (0_u32..)
+        .map(|number| number.to_string())
+        .find(|mid| !taken.contains(mid))
+        .unwrap_or_default();
     taken.push(mid.clone());
     mid
 }
@@ -300,38 +412,68 @@ fn rejected(kind: SectionKind, mid: String) -> Section {
 /// `a=msid` and `a=ssrc` of what a transceiver sends (RFC 9429 §5.2.1).
 fn describe_sender(section: &mut Section, transceiver: &Transceiver, cname: &str) {
     let sender = &transceiver.sender;
-    let msid = |stream: &str| Msid { stream: stream.to_owned(), track: Some(sender.announced_track.clone()) };
+    let msid = |stream: &str| Msid {
+        stream: stream.to_owned(),
+        track: Some(sender.announced_track.clone()),
+    };
     section.msids = match sender.streams.as_slice() {
         [] => vec![msid("-")],
         streams => streams.iter().map(|stream| msid(stream)).collect(),
     };
     if let [lone] = sender.encodings.as_slice() {
-        let repaired = section.codecs.iter().any(|codec| codec.codec.name().eq_ignore_ascii_case("rtx"));
-        section.sources =
-            vec![Source { ssrc: lone.ssrc, rtx: repaired.then_some(lone.rtx), cname: Some(cname.to_owned()) }];
+        let repaired = section
+            .codecs
+            .iter()
+            .any(|codec| codec.codec.name().eq_ignore_ascii_case("rtx"));
+        section.sources = vec![Source {
+            ssrc: lone.ssrc,
+            rtx: repaired.then_some(lone.rtx),
+            cname: Some(cname.to_owned()),
+        }];
     }
 }
 
 /// RFC 8853 §5.3: an answer turns the directions round and keeps what it can do.
 fn answer_simulcast(section: &mut Section, offered: &Section, transceiver: &Transceiver) {
-    let Some(simulcast) = &offered.simulcast else { return };
+    let Some(simulcast) = &offered.simulcast else {
+        return;
+    };
     let mut answered = SimulcastLine::default();
     if section.direction.receives() {
         answered.receive.clone_from(&simulcast.send);
         section.rids.extend(
-            offered.rids.iter().filter(|rid| rid.send).map(|rid| RidLine { send: false, ..rid.clone() }),
+            offered
+                .rids
+                .iter()
+                .filter(|rid| rid.send)
+                .map(|rid| RidLine {
+                    send: false,
+                    ..rid.clone()
+                }),
         );
     }
     if section.direction.sends() && transceiver.sender.encodings.len() > 1 {
         let ours = |rid: &String| {
-            transceiver.sender.encodings.iter().any(|encoding| encoding.parameters.rid.as_deref() == Some(rid.trim_start_matches('~')))
+            transceiver.sender.encodings.iter().any(|encoding| {
+                encoding.parameters.rid.as_deref() == Some(rid.trim_start_matches('~'))
+            })
         };
-        answered.send = simulcast.receive.iter().filter_map(|rids| rids.iter().find(|rid| ours(rid)).map(|rid| vec![rid.clone()])).collect();
-        section.rids.extend(answered.send.iter().flatten().map(|rid| RidLine {
-            id: rid.trim_start_matches('~').to_owned(),
-            send: true,
-            restrictions: String::new(),
-        }));
+        answered.send = simulcast
+            .receive
+            .iter()
+            .filter_map(|rids| {
+                rids.iter()
+                    .find(|rid| ours(rid))
+                    .map(|rid| vec![rid.clone()])
+            })
+            .collect();
+        section
+            .rids
+            .extend(answered.send.iter().flatten().map(|rid| RidLine {
+                id: rid.trim_start_matches('~').to_owned(),
+                send: true,
+                restrictions: String::new(),
+            }));
     }
     if !answered.send.is_empty() || !answered.receive.is_empty() {
         section.simulcast = Some(answered);

@@ -152,15 +152,21 @@ impl Jsep {
 
     /// The remote description in force, the pending one first.
     pub(crate) fn remote(&self) -> Option<&Applied> {
-        self.pending_remote.as_ref().or(self.current_remote.as_ref())
+        self.pending_remote
+            .as_ref()
+            .or(self.current_remote.as_ref())
     }
 
     pub(crate) fn transceiver(&self, id: TransceiverId) -> Option<&Transceiver> {
-        self.transceivers.iter().find(|transceiver| transceiver.id == id)
+        self.transceivers
+            .iter()
+            .find(|transceiver| transceiver.id == id)
     }
 
     pub(crate) fn transceiver_mut(&mut self, id: TransceiverId) -> Option<&mut Transceiver> {
-        self.transceivers.iter_mut().find(|transceiver| transceiver.id == id)
+        self.transceivers
+            .iter_mut()
+            .find(|transceiver| transceiver.id == id)
     }
 
     pub(crate) fn close(&mut self) {
@@ -197,14 +203,29 @@ impl Jsep {
     }
 
     /// `addTrack`: through a sender that was never used, or a new transceiver.
-    pub(crate) fn add_track(&mut self, kind: MediaKind, track: String, streams: Vec<String>) -> Result<TransceiverId, Error> {
+    pub(crate) fn add_track(
+        &mut self,
+        kind: MediaKind,
+        track: String,
+        streams: Vec<String>,
+    ) -> Result<TransceiverId, Error> {
         self.check_open()?;
-        let senders = || self.transceivers.iter().filter(|transceiver| !transceiver.stopped);
-        if senders().any(|transceiver| transceiver.sender.track.as_deref() == Some(track.as_str())) {
-            return Err(Error::InvalidAccess("this track is being sent already".into()));
+        let senders = || {
+            self.transceivers
+                .iter()
+                .filter(|transceiver| !transceiver.stopped)
+        };
+        if senders().any(|transceiver| transceiver.sender.track.as_deref() == Some(track.as_str()))
+        {
+            return Err(Error::InvalidAccess(
+                "this track is being sent already".into(),
+            ));
         }
         let reusable = self.transceivers.iter_mut().find(|transceiver| {
-            transceiver.sender.track.is_none() && transceiver.kind == kind && !transceiver.stopping && !transceiver.has_sent
+            transceiver.sender.track.is_none()
+                && transceiver.kind == kind
+                && !transceiver.stopping
+                && !transceiver.has_sent
         });
         if let Some(transceiver) = reusable {
             transceiver.sender.announced_track.clone_from(&track);
@@ -218,7 +239,13 @@ impl Jsep {
             };
             return Ok(transceiver.id);
         }
-        let id = self.new_transceiver(kind, Some(track), TransceiverDirection::SendRecv, streams, vec![RtpEncodingParameters::default()]);
+        let id = self.new_transceiver(
+            kind,
+            Some(track),
+            TransceiverDirection::SendRecv,
+            streams,
+            vec![RtpEncodingParameters::default()],
+        );
         if let Some(transceiver) = self.transceiver_mut(id) {
             transceiver.by_add_track = true;
         }
@@ -228,7 +255,9 @@ impl Jsep {
     /// `removeTrack`.
     pub(crate) fn remove_track(&mut self, id: TransceiverId) -> Result<(), Error> {
         self.check_open()?;
-        let Some(transceiver) = self.transceiver_mut(id) else { return Ok(()) };
+        let Some(transceiver) = self.transceiver_mut(id) else {
+            return Ok(());
+        };
         if transceiver.stopping || transceiver.sender.track.take().is_none() {
             return Ok(());
         }
@@ -241,11 +270,17 @@ impl Jsep {
     }
 
     /// The setter of `direction`.
-    pub(crate) fn set_direction(&mut self, id: TransceiverId, direction: TransceiverDirection) -> Result<(), Error> {
+    pub(crate) fn set_direction(
+        &mut self,
+        id: TransceiverId,
+        direction: TransceiverDirection,
+    ) -> Result<(), Error> {
         self.check_open()?;
         match self.transceiver_mut(id) {
             Some(transceiver) if !transceiver.stopping => match direction {
-                TransceiverDirection::Stopped => Err(Error::Type("stop() stops a transceiver".into())),
+                TransceiverDirection::Stopped => {
+                    Err(Error::Type("stop() stops a transceiver".into()))
+                }
                 direction => {
                     transceiver.direction = direction;
                     Ok(())
@@ -261,7 +296,13 @@ impl Jsep {
         if let Some(transceiver) = self.transceiver_mut(id) {
             transceiver.stopping = true;
             transceiver.direction = TransceiverDirection::Inactive;
+            // The peer never heard of it: nothing is to be negotiated.
+            if transceiver.section.is_none() {
+                transceiver.stop();
+            }
         }
+        self.transceivers
+            .retain(|transceiver| !transceiver.stopped || transceiver.section.is_some());
         Ok(())
     }
 
@@ -275,7 +316,10 @@ impl Jsep {
     ) -> TransceiverId {
         let id = TransceiverId(self.next_transceiver);
         self.next_transceiver += 1;
-        let encodings = encodings.into_iter().map(|parameters| self.new_encoding(parameters)).collect();
+        let encodings = encodings
+            .into_iter()
+            .map(|parameters| self.new_encoding(parameters))
+            .collect();
         let transceiver = Transceiver {
             id,
             kind,
@@ -310,7 +354,11 @@ impl Jsep {
     }
 
     fn new_encoding(&mut self, parameters: RtpEncodingParameters) -> Encoding {
-        Encoding { parameters, ssrc: self.new_ssrc(), rtx: self.new_ssrc() }
+        Encoding {
+            parameters,
+            ssrc: self.new_ssrc(),
+            rtx: self.new_ssrc(),
+        }
     }
 
     /// An SSRC that no other stream of this connection has (RFC 3550 §8.1).
@@ -318,7 +366,12 @@ impl Jsep {
         loop {
             let ssrc = self.rng.random_range(1..u32::MAX);
             let taken = |encoding: &Encoding| encoding.ssrc == ssrc || encoding.rtx == ssrc;
-            if !self.transceivers.iter().flat_map(|transceiver| &transceiver.sender.encodings).any(taken) {
+            if !self
+                .transceivers
+                .iter()
+                .flat_map(|transceiver| &transceiver.sender.encodings)
+                .any(taken)
+            {
                 return ssrc;
             }
         }
@@ -329,8 +382,14 @@ impl Jsep {
     /// `createOffer` (W3C WebRTC §4.4.2, RFC 9429 §5.2).
     pub(crate) fn create_offer(&mut self, restart_ice: bool) -> Result<SessionDescription, Error> {
         self.check_open()?;
-        if !matches!(self.state, SignalingState::Stable | SignalingState::HaveLocalOffer) {
-            return Err(Error::InvalidState(format!("no offer can be made in {}", self.state)));
+        if !matches!(
+            self.state,
+            SignalingState::Stable | SignalingState::HaveLocalOffer
+        ) {
+            return Err(Error::InvalidState(format!(
+                "no offer can be made in {}",
+                self.state
+            )));
         }
         if restart_ice {
             self.restart_ice();
@@ -345,8 +404,15 @@ impl Jsep {
     pub(crate) fn create_answer(&mut self) -> Result<SessionDescription, Error> {
         self.check_open()?;
         let offer = match (self.state, &self.pending_remote) {
-            (SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer, Some(offer)) => offer.described.clone(),
-            _ => return Err(Error::InvalidState(format!("there is no offer to answer in {}", self.state))),
+            (SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer, Some(offer)) => {
+                offer.described.clone()
+            }
+            _ => {
+                return Err(Error::InvalidState(format!(
+                    "there is no offer to answer in {}",
+                    self.state
+                )));
+            }
         };
         let described = self.build_answer(&offer);
         let sdp = text::write(&described);
@@ -358,8 +424,16 @@ impl Jsep {
     pub(crate) fn restart_ice(&mut self) {
         let mut credentials = Vec::new();
         for applied in self.current_local.iter().chain(&self.pending_local) {
-            for section in applied.described.sections.iter().filter(|section| !section.rejected) {
-                let found = Credentials { ufrag: section.ice_ufrag.clone(), pwd: section.ice_pwd.clone() };
+            for section in applied
+                .described
+                .sections
+                .iter()
+                .filter(|section| !section.rejected)
+            {
+                let found = Credentials {
+                    ufrag: section.ice_ufrag.clone(),
+                    pwd: section.ice_pwd.clone(),
+                };
                 if !credentials.contains(&found) {
                     credentials.push(found);
                 }
@@ -369,14 +443,17 @@ impl Jsep {
     }
 
     /// `setLocalDescription`; `None` is the implicit form, which makes the description it needs.
-    pub(crate) fn set_local(&mut self, description: Option<SessionDescription>) -> Result<Vec<Notice>, Error> {
+    pub(crate) fn set_local(
+        &mut self,
+        description: Option<SessionDescription>,
+    ) -> Result<Vec<Notice>, Error> {
         self.check_open()?;
         let description = match description {
             Some(description) => description,
             None => match self.state {
-                SignalingState::Stable | SignalingState::HaveLocalOffer | SignalingState::HaveRemotePranswer => {
-                    SessionDescription::offer("")
-                }
+                SignalingState::Stable
+                | SignalingState::HaveLocalOffer
+                | SignalingState::HaveRemotePranswer => SessionDescription::offer(""),
                 _ => SessionDescription::answer(""),
             },
         };
@@ -385,26 +462,56 @@ impl Jsep {
         }
         self.check_transition(description.sdp_type, false)?;
         let offer = description.sdp_type == SdpType::Offer;
-        if description.sdp.is_empty() && (if offer { &self.last_offer } else { &self.last_answer }).is_none() {
-            if offer { self.create_offer(false)? } else { self.create_answer()? };
+        if description.sdp.is_empty()
+            && (if offer {
+                &self.last_offer
+            } else {
+                &self.last_answer
+            })
+            .is_none()
+        {
+            if offer {
+                self.create_offer(false)?
+            } else {
+                self.create_answer()?
+            };
         }
-        let (sdp, described) = match if offer { &self.last_offer } else { &self.last_answer } {
+        let (sdp, described) = match if offer {
+            &self.last_offer
+        } else {
+            &self.last_answer
+        } {
             Some((sdp, described)) => (sdp.clone(), described.clone()),
-            None => return Err(Error::InvalidModification("this description was not created here".into())),
+            None => {
+                return Err(Error::InvalidModification(
+                    "this description was not created here".into(),
+                ));
+            }
         };
         if !description.sdp.is_empty() && description.sdp != sdp {
-            return Err(Error::InvalidModification(format!("the {} is not the last one created", description.sdp_type)));
+            return Err(Error::InvalidModification(format!(
+                "the {} is not the last one created",
+                description.sdp_type
+            )));
         }
-        Ok(self.apply_local(Applied { sdp_type: description.sdp_type, described, text: None }))
+        Ok(self.apply_local(Applied {
+            sdp_type: description.sdp_type,
+            described,
+            text: None,
+        }))
     }
 
     /// `setRemoteDescription`. An offer that meets a local offer rolls that back first.
-    pub(crate) fn set_remote(&mut self, description: &SessionDescription) -> Result<Vec<Notice>, Error> {
+    pub(crate) fn set_remote(
+        &mut self,
+        description: &SessionDescription,
+    ) -> Result<Vec<Notice>, Error> {
         self.check_open()?;
         if description.sdp_type == SdpType::Rollback {
             return self.rollback();
         }
-        let glare = description.sdp_type == SdpType::Offer && self.state == SignalingState::HaveLocalOffer;
+        let glare =
+            description.sdp_type == SdpType::Offer && self.state == SignalingState::HaveLocalOffer;
         if !glare {
             self.check_transition(description.sdp_type, true)?;
         }
@@ -417,9 +524,17 @@ impl Jsep {
             Vec::new()
         };
         let text = Some(description.sdp.clone());
-        notices.extend(self.apply_remote(Applied { sdp_type: description.sdp_type, described, text }));
+        notices.extend(self.apply_remote(Applied {
+            sdp_type: description.sdp_type,
+            described,
+            text,
+        }));
         // The state changes once for the application, although it went by way of stable.
-        if glare && let Some(first) = notices.iter().position(|notice| matches!(notice, Notice::Signaling(_))) {
+        if glare
+            && let Some(first) = notices
+                .iter()
+                .position(|notice| matches!(notice, Notice::Signaling(_)))
+        {
             notices.remove(first);
         }
         Ok(notices)
@@ -431,54 +546,91 @@ impl Jsep {
         let allowed = match (sdp_type, remote) {
             (SdpType::Offer, false) => matches!(self.state, S::Stable | S::HaveLocalOffer),
             (SdpType::Offer, true) => matches!(self.state, S::Stable | S::HaveRemoteOffer),
-            (SdpType::Answer | SdpType::Pranswer, false) => matches!(self.state, S::HaveRemoteOffer | S::HaveLocalPranswer),
-            (SdpType::Answer | SdpType::Pranswer, true) => matches!(self.state, S::HaveLocalOffer | S::HaveRemotePranswer),
+            (SdpType::Answer | SdpType::Pranswer, false) => {
+                matches!(self.state, S::HaveRemoteOffer | S::HaveLocalPranswer)
+            }
+            (SdpType::Answer | SdpType::Pranswer, true) => {
+                matches!(self.state, S::HaveLocalOffer | S::HaveRemotePranswer)
+            }
             (SdpType::Rollback, _) => matches!(self.state, S::HaveLocalOffer | S::HaveRemoteOffer),
         };
         if allowed {
             return Ok(());
         }
         let side = if remote { "remote" } else { "local" };
-        Err(Error::InvalidState(format!("a {side} {sdp_type} cannot be set in {}", self.state)))
+        Err(Error::InvalidState(format!(
+            "a {side} {sdp_type} cannot be set in {}",
+            self.state
+        )))
     }
 }
 
 /// The checks of `addTransceiver` on its encodings (W3C WebRTC §5.1).
-fn validated_encodings(kind: MediaKind, mut encodings: Vec<RtpEncodingParameters>) -> Result<Vec<RtpEncodingParameters>, Error> {
+fn validated_encodings(
+    kind: MediaKind,
+    mut encodings: Vec<RtpEncodingParameters>,
+) -> Result<Vec<RtpEncodingParameters>, Error> {
     if encodings.is_empty() {
         encodings.push(RtpEncodingParameters::default());
     }
-    let rids: Vec<&String> = encodings.iter().filter_map(|encoding| encoding.rid.as_ref()).collect();
+    let rids: Vec<&String> = encodings
+        .iter()
+        .filter_map(|encoding| encoding.rid.as_ref())
+        .collect();
     // RFC 8851 §10: rid-id is alphanumeric with - and _ (the bound is the header extension's, RFC 8852 §3).
     let well_formed = |rid: &String| {
-        (1..=16).contains(&rid.len()) && rid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        (1..=16).contains(&rid.len())
+            && rid
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     if let Some(rid) = rids.iter().find(|rid| !well_formed(rid)) {
         return Err(Error::Type(format!("{rid:?} is no restriction identifier")));
     }
     if !rids.is_empty() && rids.len() != encodings.len() {
-        return Err(Error::Type("some encodings have a rid and some have none".into()));
+        return Err(Error::Type(
+            "some encodings have a rid and some have none".into(),
+        ));
     }
-    if rids.iter().enumerate().any(|(index, rid)| rids[..index].contains(rid)) || (rids.is_empty() && encodings.len() > 1) {
-        return Err(Error::Type("several encodings need a rid each, and different ones".into()));
+    if rids
+        .iter()
+        .enumerate()
+        .any(|(index, rid)| rids[..index].contains(rid))
+        || (rids.is_empty() && encodings.len() > 1)
+    {
+        return Err(Error::Type(
+            "several encodings need a rid each, and different ones".into(),
+        ));
     }
     for encoding in &mut encodings {
         if kind == MediaKind::Audio {
             encoding.scale_resolution_down_by = None;
             encoding.max_framerate = None;
         }
-        if encoding.scale_resolution_down_by.is_some_and(|factor| factor.is_nan() || factor < 1.0) {
+        if encoding
+            .scale_resolution_down_by
+            .is_some_and(|factor| factor.is_nan() || factor < 1.0)
+        {
             return Err(Error::Range("scale_resolution_down_by is below 1.0".into()));
         }
-        if encoding.max_framerate.is_some_and(|rate| rate.is_nan() || rate <= 0.0) {
+        if encoding
+            .max_framerate
+            .is_some_and(|rate| rate.is_nan() || rate <= 0.0)
+        {
             return Err(Error::Range("max_framerate is not above 0.0".into()));
         }
     }
     if kind == MediaKind::Video {
-        let given = encodings.iter().any(|encoding| encoding.scale_resolution_down_by.is_some());
+        let given = encodings
+            .iter()
+            .any(|encoding| encoding.scale_resolution_down_by.is_some());
         let count = encodings.len();
         for (index, encoding) in encodings.iter_mut().enumerate() {
-            let default = if given { 1.0 } else { f64::from(1_u32 << (count - index - 1).min(30)) };
+            let default = if given {
+                1.0
+            } else {
+                f64::from(1_u32 << (count - index - 1).min(30))
+            };
             encoding.scale_resolution_down_by.get_or_insert(default);
         }
     }
@@ -501,7 +653,9 @@ fn unique(ids: Vec<String>) -> Vec<String> {
 /// `length` characters of the ice-char alphabet without `+` and `/`.
 fn random_text(rng: &mut StdRng, length: usize) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+    (0..length)
+        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+        .collect()
 }
 
 /// A random UUID, as browsers give tracks.

@@ -26,7 +26,10 @@ pub(crate) struct Described {
 impl Described {
     /// The group that this section is in, if any.
     pub(crate) fn bundle_of(&self, mid: &str) -> Option<&[String]> {
-        self.bundle.iter().find(|group| group.iter().any(|member| member == mid)).map(Vec::as_slice)
+        self.bundle
+            .iter()
+            .find(|group| group.iter().any(|member| member == mid))
+            .map(Vec::as_slice)
     }
 }
 
@@ -117,7 +120,11 @@ impl Section {
 
     /// The stream ids that the peer (or this side) puts the track in.
     pub(crate) fn stream_ids(&self) -> Vec<String> {
-        self.msids.iter().filter(|msid| msid.stream != "-").map(|msid| msid.stream.clone()).collect()
+        self.msids
+            .iter()
+            .filter(|msid| msid.stream != "-")
+            .map(|msid| msid.stream.clone())
+            .collect()
     }
 }
 

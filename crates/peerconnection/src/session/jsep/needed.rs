@@ -23,11 +23,19 @@ impl Jsep {
             return true;
         }
         let local = self.current_local.as_ref();
-        let has_data = local.is_some_and(|local| local.described.sections.iter().any(|section| section.sctp_port.is_some()));
+        let has_data = local.is_some_and(|local| {
+            local
+                .described
+                .sections
+                .iter()
+                .any(|section| section.sctp_port.is_some())
+        });
         if self.wants_data && !has_data {
             return true;
         }
-        self.transceivers.iter().any(|transceiver| self.needs_negotiation(transceiver))
+        self.transceivers
+            .iter()
+            .any(|transceiver| self.needs_negotiation(transceiver))
     }
 
     fn needs_negotiation(&self, transceiver: &Transceiver) -> bool {
@@ -36,9 +44,13 @@ impl Jsep {
         }
         let section = |applied: &Option<super::Applied>| -> Option<Section> {
             let sections = &applied.as_ref()?.described.sections;
-            sections.get(transceiver.section?).filter(|section| transceiver.mid.as_deref() == Some(&section.mid)).cloned()
+            sections
+                .get(transceiver.section?)
+                .filter(|section| transceiver.mid.as_deref() == Some(&section.mid))
+                .cloned()
         };
-        let (Some(local), Some(applied)) = (section(&self.current_local), &self.current_local) else {
+        let (Some(local), Some(applied)) = (section(&self.current_local), &self.current_local)
+        else {
             return !transceiver.stopped;
         };
         let remote = section(&self.current_remote);
@@ -48,17 +60,22 @@ impl Jsep {
         if transceiver.direction.sends() {
             let announced: Vec<String> = local.stream_ids();
             let sender = &transceiver.sender.streams;
-            if local.msids.is_empty() || announced.len() != sender.len() || !sender.iter().all(|id| announced.contains(id)) {
+            if local.msids.is_empty()
+                || announced.len() != sender.len()
+                || !sender.iter().all(|id| announced.contains(id))
+            {
                 return true;
             }
         }
         match applied.sdp_type {
             SdpType::Offer => {
                 local.direction != transceiver.direction
-                    && remote.is_none_or(|remote| remote.direction.reversed() != transceiver.direction)
+                    && remote
+                        .is_none_or(|remote| remote.direction.reversed() != transceiver.direction)
             }
             _ => {
-                let offered = remote.map_or(transceiver.direction, |remote| remote.direction.reversed());
+                let offered =
+                    remote.map_or(transceiver.direction, |remote| remote.direction.reversed());
                 local.direction != transceiver.direction.intersect(offered)
             }
         }

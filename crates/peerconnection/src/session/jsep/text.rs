@@ -16,7 +16,8 @@ use std::net::IpAddr;
 
 /// Reads a description of the peer.
 pub(super) fn read(text: &str) -> Result<Described, Error> {
-    let parse_error = |error: ::sdp::ParseError| sdp_error(error.to_string(), u32::try_from(error.line).ok());
+    let parse_error =
+        |error: ::sdp::ParseError| sdp_error(error.to_string(), u32::try_from(error.line).ok());
     let session = ::sdp::SessionDescription::parse(text).map_err(parse_error)?;
     // A malformed attribute is an error here, not something to skip: half a description helps nobody.
     session.check().map_err(parse_error)?;
@@ -30,12 +31,18 @@ pub(super) fn read(text: &str) -> Result<Described, Error> {
     };
     for (index, media) in session.media.iter().enumerate() {
         described.trickle |= session.ice_options(media).has("trickle");
-        described.sections.push(read_section(&session, media, index)?);
+        described
+            .sections
+            .push(read_section(&session, media, index)?);
     }
     Ok(described)
 }
 
-fn read_section(session: &::sdp::SessionDescription, media: &MediaDescription, index: usize) -> Result<Section, Error> {
+fn read_section(
+    session: &::sdp::SessionDescription,
+    media: &MediaDescription,
+    index: usize,
+) -> Result<Section, Error> {
     let kind = match media.kind() {
         ::sdp::MediaKind::Audio if media.media.is_rtp() => SectionKind::Media(MediaKind::Audio),
         ::sdp::MediaKind::Video if media.media.is_rtp() => SectionKind::Media(MediaKind::Video),
@@ -43,7 +50,9 @@ fn read_section(session: &::sdp::SessionDescription, media: &MediaDescription, i
         _ => SectionKind::Other(media.media.kind_text().to_owned()),
     };
     // RFC 9429 §5.10: a section without a mid is given one.
-    let mid = media.mid().map_or_else(|| format!("section-{index}"), str::to_owned);
+    let mid = media
+        .mid()
+        .map_or_else(|| format!("section-{index}"), str::to_owned);
     let mut section = Section::new(kind, mid);
     section.rejected = media.is_rejected();
     section.bundle_only = media.media.port() == 0 && media.attributes.has("bundle-only");
@@ -77,12 +86,19 @@ fn read_section(session: &::sdp::SessionDescription, media: &MediaDescription, i
     section.end_of_candidates = media.attributes.has("end-of-candidates");
     section.rtcp_mux = media.attributes.has("rtcp-mux") || section.media().is_none();
     section.sctp_port = media.attributes.get::<a::SctpPort>().map(|port| port.0);
-    section.max_message_size = media.attributes.get::<a::MaxMessageSize>().map(|size| size.0);
+    section.max_message_size = media
+        .attributes
+        .get::<a::MaxMessageSize>()
+        .map(|size| size.0);
     if let SectionKind::Application = section.kind
         && section.sctp_port.is_none()
     {
         // Peers of before RFC 8841 wrote `a=sctpmap:5000 webrtc-datachannel 1024`.
-        section.sctp_port = media.attributes.get::<a::SctpMap>().map(|map| map.port).or(Some(sctp::config::DEFAULT_PORT));
+        section.sctp_port = media
+            .attributes
+            .get::<a::SctpMap>()
+            .map(|map| map.port)
+            .or(Some(sctp::config::DEFAULT_PORT));
     }
     if let Some(kind) = section.media() {
         read_media(&mut section, media, kind)?;
@@ -90,16 +106,25 @@ fn read_section(session: &::sdp::SessionDescription, media: &MediaDescription, i
     Ok(section)
 }
 
-fn read_media(section: &mut Section, media: &MediaDescription, kind: MediaKind) -> Result<(), Error> {
+fn read_media(
+    section: &mut Section,
+    media: &MediaDescription,
+    kind: MediaKind,
+) -> Result<(), Error> {
     for payload_type in media.media.payload_types() {
-        let Some(map) = media.rtp_map(payload_type) else { continue };
+        let Some(map) = media.rtp_map(payload_type) else {
+            continue;
+        };
         section.codecs.push(RtpCodecParameters {
             payload_type,
             codec: RtpCodec {
                 mime_type: format!("{}/{}", kind.as_str(), map.encoding),
                 clock_rate: map.clock_rate,
                 channels: map.channels.filter(|channels| *channels > 1),
-                sdp_fmtp_line: media.fmtp(payload_type).map(|fmtp| fmtp.parameters).unwrap_or_default(),
+                sdp_fmtp_line: media
+                    .fmtp(payload_type)
+                    .map(|fmtp| fmtp.parameters)
+                    .unwrap_or_default(),
             },
             feedback: media
                 .rtcp_feedback(payload_type)
@@ -114,10 +139,20 @@ fn read_media(section: &mut Section, media: &MediaDescription, kind: MediaKind) 
         .extensions()
         .filter_map(|extension| {
             let id = u8::try_from(extension.id).ok().filter(|id| *id != 0)?;
-            Some(RtpHeaderExtensionParameters { uri: extension.uri, id, encrypted: false })
+            Some(RtpHeaderExtensionParameters {
+                uri: extension.uri,
+                id,
+                encrypted: false,
+            })
         })
         .collect();
-    section.msids = media.msids().map(|msid| Msid { stream: msid.stream, track: msid.track }).collect();
+    section.msids = media
+        .msids()
+        .map(|msid| Msid {
+            stream: msid.stream,
+            track: msid.track,
+        })
+        .collect();
     read_sources(section, media)?;
     section.rids = media
         .attributes
@@ -130,10 +165,22 @@ fn read_media(section: &mut Section, media: &MediaDescription, kind: MediaKind) 
         .collect();
     section.simulcast = media.attributes.get::<a::Simulcast>().map(|simulcast| {
         let list = |streams: &[Vec<a::SimulcastStream>]| -> Vec<Vec<String>> {
-            let rid = |stream: &a::SimulcastStream| if stream.paused { format!("~{}", stream.rid) } else { stream.rid.clone() };
-            streams.iter().map(|alternatives| alternatives.iter().map(rid).collect()).collect()
+            let rid = |stream: &a::SimulcastStream| {
+                if stream.paused {
+                    format!("~{}", stream.rid)
+                } else {
+                    stream.rid.clone()
+                }
+            };
+            streams
+                .iter()
+                .map(|alternatives| alternatives.iter().map(rid).collect())
+                .collect()
         };
-        SimulcastLine { send: list(&simulcast.send), receive: list(&simulcast.recv) }
+        SimulcastLine {
+            send: list(&simulcast.send),
+            receive: list(&simulcast.recv),
+        }
     });
     Ok(())
 }
@@ -149,7 +196,11 @@ fn read_sources(section: &mut Section, media: &MediaDescription) -> Result<(), E
     let mut tracks: Vec<String> = Vec::new();
     for line in media.attributes.all::<a::Ssrc>() {
         if line.attribute == "msid"
-            && let Some(track) = line.value.as_deref().and_then(|value| value.split_once(' ')).map(|(_, track)| track)
+            && let Some(track) = line
+                .value
+                .as_deref()
+                .and_then(|value| value.split_once(' '))
+                .map(|(_, track)| track)
             && !tracks.iter().any(|known| known == track)
         {
             tracks.push(track.to_owned());
@@ -157,11 +208,22 @@ fn read_sources(section: &mut Section, media: &MediaDescription) -> Result<(), E
         if pairs.iter().any(|(_, rtx)| *rtx == line.ssrc) {
             continue;
         }
-        let source = match section.sources.iter_mut().find(|source| source.ssrc == line.ssrc) {
+        let source = match section
+            .sources
+            .iter_mut()
+            .find(|source| source.ssrc == line.ssrc)
+        {
             Some(source) => source,
             None => {
-                let rtx = pairs.iter().find(|(primary, _)| *primary == line.ssrc).map(|(_, rtx)| *rtx);
-                section.sources.push(Source { ssrc: line.ssrc, rtx, cname: None });
+                let rtx = pairs
+                    .iter()
+                    .find(|(primary, _)| *primary == line.ssrc)
+                    .map(|(_, rtx)| *rtx);
+                section.sources.push(Source {
+                    ssrc: line.ssrc,
+                    rtx,
+                    cname: None,
+                });
                 let last = section.sources.len() - 1;
                 &mut section.sources[last]
             }
@@ -182,12 +244,19 @@ fn read_sources(section: &mut Section, media: &MediaDescription) -> Result<(), E
 
 /// Writes a description of this side (RFC 9429 §5.2.1).
 pub(super) fn write(described: &Described) -> String {
-    let mut session = ::sdp::SessionDescription::new(Origin::new(described.session_id, described.version));
+    let mut session =
+        ::sdp::SessionDescription::new(Origin::new(described.session_id, described.version));
     for group in &described.bundle {
-        session.attributes.add(a::Group::bundle(group.iter().map(String::as_str)));
+        session
+            .attributes
+            .add(a::Group::bundle(group.iter().map(String::as_str)));
     }
-    session.attributes.add(Attribute::flag("extmap-allow-mixed"));
-    session.attributes.add(Attribute::new("msid-semantic", "WMS *"));
+    session
+        .attributes
+        .add(Attribute::flag("extmap-allow-mixed"));
+    session
+        .attributes
+        .add(Attribute::new("msid-semantic", "WMS *"));
     if described.trickle {
         session.attributes.add(a::IceOptions::webrtc());
     }
@@ -208,11 +277,21 @@ fn write_section(section: &Section) -> MediaDescription {
             let formats = section.codecs.iter().map(|codec| codec.payload_type);
             MediaLine::new(kind.as_str(), port, &section.protocol, formats)
         }
-        SectionKind::Media(kind) => MediaLine::new(kind.as_str(), port, &section.protocol, formats_or(section, "0")),
-        SectionKind::Application => {
-            MediaLine::new("application", port, &section.protocol, formats_or(section, "webrtc-datachannel"))
+        SectionKind::Media(kind) => MediaLine::new(
+            kind.as_str(),
+            port,
+            &section.protocol,
+            formats_or(section, "0"),
+        ),
+        SectionKind::Application => MediaLine::new(
+            "application",
+            port,
+            &section.protocol,
+            formats_or(section, "webrtc-datachannel"),
+        ),
+        SectionKind::Other(kind) => {
+            MediaLine::new(kind, port, &section.protocol, formats_or(section, "0"))
         }
-        SectionKind::Other(kind) => MediaLine::new(kind, port, &section.protocol, formats_or(section, "0")),
     };
     let mut media = MediaDescription::new(line).with_connection(match default_address {
         Some(address) => Connection::new(address),
@@ -233,10 +312,16 @@ fn write_section(section: &Section) -> MediaDescription {
     if section.end_of_candidates {
         media.attributes.add(Attribute::flag("end-of-candidates"));
     }
-    media.attributes.add(Attribute::new("ice-ufrag", &section.ice_ufrag));
-    media.attributes.add(Attribute::new("ice-pwd", &section.ice_pwd));
+    media
+        .attributes
+        .add(Attribute::new("ice-ufrag", &section.ice_ufrag));
+    media
+        .attributes
+        .add(Attribute::new("ice-pwd", &section.ice_pwd));
     for fingerprint in &section.fingerprints {
-        media.attributes.add(Attribute::new("fingerprint", fingerprint));
+        media
+            .attributes
+            .add(Attribute::new("fingerprint", fingerprint));
     }
     if let Some(setup) = section.setup {
         media.attributes.add(match setup {
@@ -247,7 +332,9 @@ fn write_section(section: &Section) -> MediaDescription {
     }
     match section.kind {
         SectionKind::Application => {
-            media.attributes.add(a::SctpPort(section.sctp_port.unwrap_or(sctp::config::DEFAULT_PORT)));
+            media.attributes.add(a::SctpPort(
+                section.sctp_port.unwrap_or(sctp::config::DEFAULT_PORT),
+            ));
             if let Some(size) = section.max_message_size {
                 media.attributes.add(a::MaxMessageSize(size));
             }
@@ -267,8 +354,13 @@ fn formats_or<'s>(section: &'s Section, default: &'s str) -> Vec<&'s str> {
 /// The address and port that peers without ICE would use: the best UDP candidate (RFC 8839 §4.3.1),
 /// else the placeholder of trickle ICE (RFC 8840 §4.1.1).
 fn default_candidate(section: &Section) -> (u16, Option<IpAddr>) {
-    let candidates = section.candidates.iter().filter_map(|text| text.parse::<a::Candidate>().ok());
-    let usable = candidates.filter(|candidate| candidate.transport.eq_ignore_ascii_case("udp") && candidate.component == 1);
+    let candidates = section
+        .candidates
+        .iter()
+        .filter_map(|text| text.parse::<a::Candidate>().ok());
+    let usable = candidates.filter(|candidate| {
+        candidate.transport.eq_ignore_ascii_case("udp") && candidate.component == 1
+    });
     let best = usable.filter_map(|candidate| {
         let reach = match candidate.typ {
             a::CandidateType::Relayed => 3,
@@ -285,7 +377,10 @@ fn default_candidate(section: &Section) -> (u16, Option<IpAddr>) {
 
 fn write_media(media: &mut MediaDescription, section: &Section) {
     for extension in &section.extensions {
-        media.attributes.add(a::ExtMap::new(u16::from(extension.id), extension.uri.as_str()));
+        media.attributes.add(a::ExtMap::new(
+            u16::from(extension.id),
+            extension.uri.as_str(),
+        ));
     }
     media.attributes.add(match section.direction {
         TransceiverDirection::SendRecv => a::Direction::SendRecv,
@@ -295,14 +390,22 @@ fn write_media(media: &mut MediaDescription, section: &Section) {
     });
     for msid in &section.msids {
         let track = msid.track.as_deref().unwrap_or_default();
-        media.attributes.add(a::Msid::new(Some(msid.stream.as_str()), track));
+        media
+            .attributes
+            .add(a::Msid::new(Some(msid.stream.as_str()), track));
     }
     media.attributes.add(Attribute::flag("rtcp-mux"));
     media.attributes.add(Attribute::flag("rtcp-rsize"));
     write_codecs(media, section);
     for rid in &section.rids {
-        let direction = if rid.send { a::RidDirection::Send } else { a::RidDirection::Recv };
-        media.attributes.add(a::Rid::new(rid.id.as_str(), direction));
+        let direction = if rid.send {
+            a::RidDirection::Send
+        } else {
+            a::RidDirection::Recv
+        };
+        media
+            .attributes
+            .add(a::Rid::new(rid.id.as_str(), direction));
     }
     if let Some(simulcast) = &section.simulcast {
         let list = |alternatives: &[Vec<String>]| -> Vec<Vec<a::SimulcastStream>> {
@@ -310,7 +413,10 @@ fn write_media(media: &mut MediaDescription, section: &Section) {
                 paused: rid.starts_with('~'),
                 rid: rid.trim_start_matches('~').to_owned(),
             };
-            alternatives.iter().map(|rids| rids.iter().map(stream).collect()).collect()
+            alternatives
+                .iter()
+                .map(|rids| rids.iter().map(stream).collect())
+                .collect()
         };
         media.attributes.add(a::Simulcast {
             send: list(&simulcast.send),
@@ -320,7 +426,9 @@ fn write_media(media: &mut MediaDescription, section: &Section) {
     }
     for source in &section.sources {
         if let Some(rtx) = source.rtx {
-            media.attributes.add(a::SsrcGroup::retransmission(source.ssrc, rtx));
+            media
+                .attributes
+                .add(a::SsrcGroup::retransmission(source.ssrc, rtx));
         }
     }
     for source in &section.sources {
@@ -334,16 +442,24 @@ fn write_media(media: &mut MediaDescription, section: &Section) {
 
 fn write_codecs(media: &mut MediaDescription, section: &Section) {
     for codec in &section.codecs {
-        let map = a::RtpMap::new(codec.payload_type, codec.codec.name(), codec.codec.clock_rate);
+        let map = a::RtpMap::new(
+            codec.payload_type,
+            codec.codec.name(),
+            codec.codec.clock_rate,
+        );
         media.attributes.add(match codec.codec.channels {
             Some(channels) => map.with_channels(channels),
             None => map,
         });
         for feedback in &codec.feedback {
-            media.attributes.add(a::RtcpFb::new(codec.payload_type, feedback));
+            media
+                .attributes
+                .add(a::RtcpFb::new(codec.payload_type, feedback));
         }
         if !codec.codec.sdp_fmtp_line.is_empty() {
-            media.attributes.add(a::Fmtp::new(codec.payload_type, &codec.codec.sdp_fmtp_line));
+            media
+                .attributes
+                .add(a::Fmtp::new(codec.payload_type, &codec.codec.sdp_fmtp_line));
         }
     }
 }
@@ -354,12 +470,17 @@ pub(crate) fn to_description(applied: &Applied) -> SessionDescription {
         None => write(&applied.described),
         Some(text) => with_added_candidates(text, &applied.described),
     };
-    SessionDescription { sdp_type: applied.sdp_type, sdp }
+    SessionDescription {
+        sdp_type: applied.sdp_type,
+        sdp,
+    }
 }
 
 /// A remote text with the candidates that came after it.
 fn with_added_candidates(text: &str, described: &Described) -> String {
-    let Ok(mut session) = ::sdp::SessionDescription::parse(text) else { return text.to_owned() };
+    let Ok(mut session) = ::sdp::SessionDescription::parse(text) else {
+        return text.to_owned();
+    };
     let mut changed = false;
     for (media, section) in session.media.iter_mut().zip(&described.sections) {
         let known: Vec<String> = media
@@ -368,7 +489,11 @@ fn with_added_candidates(text: &str, described: &Described) -> String {
             .filter(|attribute| attribute.name() == "candidate")
             .filter_map(|attribute| attribute.value().map(str::to_owned))
             .collect();
-        for candidate in section.candidates.iter().filter(|candidate| !known.contains(candidate)) {
+        for candidate in section
+            .candidates
+            .iter()
+            .filter(|candidate| !known.contains(candidate))
+        {
             media.attributes.add(Attribute::new("candidate", candidate));
             changed = true;
         }
@@ -377,5 +502,9 @@ fn with_added_candidates(text: &str, described: &Described) -> String {
             changed = true;
         }
     }
-    if changed { session.to_string() } else { text.to_owned() }
+    if changed {
+        session.to_string()
+    } else {
+        text.to_owned()
+    }
 }

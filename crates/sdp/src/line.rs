@@ -19,7 +19,8 @@ macro_rules! line {
 
             /// From a line, without its letter and `=`.
             pub fn from_line(line: impl Into<Text>) -> Result<Self, ValueError> {
-                let line = line.into().one_line();
+                let line = line.into();
+                line.refuse_breaks()?;
                 Self::check(&line)?;
                 Ok(Self(line))
             }

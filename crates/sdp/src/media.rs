@@ -86,7 +86,8 @@ impl MediaLine {
 
     /// From a line, without its letter and `=`.
     pub fn from_line(line: impl Into<Text>) -> Result<Self, ValueError> {
-        let line = line.into().one_line();
+        let line = line.into();
+        line.refuse_breaks()?;
         let mut fields = Fields::new(&line);
         let kind = MediaKind::of(fields.next("a media type")?);
         let port = fields.read("a port", |field| {

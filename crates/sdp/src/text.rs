@@ -1,6 +1,10 @@
+use crate::ValueError;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
+
+/// What ends or breaks a line.
+const BREAKS: [char; 3] = ['\r', '\n', '\0'];
 
 /// A piece of text that is cheap to clone: all the pieces of a parsed description share its one copy.
 ///
@@ -30,12 +34,18 @@ impl Text {
 
     /// The same text without the characters that would end or break its line.
     pub(crate) fn one_line(&self) -> Self {
-        let breaks = |c| matches!(c, '\r' | '\n' | '\0');
-        if self.contains(breaks) {
-            self.replace(breaks, "").into()
+        if self.contains(BREAKS) {
+            self.replace(BREAKS, "").into()
         } else {
             self.clone()
         }
+    }
+
+    /// An error when a character would end or break its line.
+    pub(crate) fn refuse_breaks(&self) -> Result<(), ValueError> {
+        let expected = "a single line";
+        let broken = self.find(BREAKS);
+        broken.map_or(Ok(()), |offset| Err(ValueError { offset, expected }))
     }
 
     /// A piece of `source`, which is at most [`MAX_LENGTH`](crate::MAX_LENGTH) long.

@@ -306,3 +306,11 @@ fn nothing_built_can_break_out_of_its_line() {
     assert_eq!(text.lines().count(), 8, "{text}");
     assert_eq!(SessionDescription::parse(&text).unwrap().to_sdp(), text);
 }
+
+#[test]
+fn a_structured_line_made_of_several_is_refused() {
+    use pc_sdp::{Connection, MediaLine, Origin};
+    assert!(Origin::from_line("- 1 1 IN IP4\r\nx").is_err());
+    assert!(Connection::from_line("\0 IN IP4 x").is_err());
+    assert!(MediaLine::from_line("audio 9 RTP/AVP\n0").is_err());
+}

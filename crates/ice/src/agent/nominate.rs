@@ -185,6 +185,11 @@ impl Agent {
     /// Chooses the pair for application data: the one nominated last, else the best that works, else the one from before the
     /// restart. RFC 8445 §12.1.1 allows data on any valid pair.
     pub(super) fn select(&mut self, now: Instant) {
+        // W3C WebRTC §5.6.3: failure is final until a restart, whatever still comes.
+        if self.progress.failed {
+            self.selected = None;
+            return;
+        }
         let current = self.current.number;
         let best = (self.pairs.iter())
             .filter(|pair| pair.is_valid())

@@ -21,7 +21,7 @@ pub(super) struct Progress {
     /// Whether this is not the first generation.
     restarted: bool,
     /// Failed for good, until a restart.
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 impl Progress {
@@ -170,7 +170,7 @@ impl Agent {
         let in_use = (self.selected.as_ref()).and_then(|selected| self.pair(selected.id));
         if let Some(pair) = in_use {
             if self.state != State::Disconnected && self.state != State::Checking {
-                due(self.silent_at(pair));
+                due(self.silent_at(pair).filter(|at| *at > now));
             }
         } else if self.state != State::Failed {
             let patience = self.progress.started.map(|at| at + timing.patience);

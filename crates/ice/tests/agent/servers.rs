@@ -90,7 +90,7 @@ impl TurnServer {
         });
     }
 
-    fn from_client(&mut self, d: &Datagram) {
+    fn take_from_client(&mut self, d: &Datagram) {
         if d.payload.first().is_some_and(|first| *first >= 0x40) {
             self.channel_data(d);
             return;
@@ -203,7 +203,7 @@ impl TurnServer {
         }
     }
 
-    fn from_peer(&mut self, d: &Datagram) {
+    fn take_from_peer(&mut self, d: &Datagram) {
         let found = self
             .allocations
             .iter()
@@ -245,8 +245,8 @@ impl Endpoint for TurnServer {
     fn handle_datagram(&mut self, _now: Instant, d: Datagram) {
         match d.dst == self.addr {
             _ if self.dead => {}
-            true => self.from_client(&d),
-            false => self.from_peer(&d),
+            true => self.take_from_client(&d),
+            false => self.take_from_peer(&d),
         }
     }
     fn handle_timeout(&mut self, _now: Instant) {}

@@ -146,7 +146,8 @@ pub struct IncomingFrame {
     pub payload_type: u8,
     /// How many packets are missing between the frame before and this one.
     pub lost_before: u32,
-    /// How much time of the media clock is missing before it, as a decoder that conceals needs it; zero for video.
+    /// How much time of the media clock is missing before it, as a decoder that conceals needs it: at most a second, zero
+    /// for video. Without `lost_before` the sender was silent (discontinuous transmission).
     pub missing_before: Duration,
     /// The marker bit of its last packet.
     pub marker: bool,

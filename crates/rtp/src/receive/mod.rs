@@ -46,6 +46,9 @@ const MAX_WAITING_PACKETS: usize = 4_096;
 /// A first keyframe that was merely overtaken comes within this.
 const FIRST_KEYFRAME_WAIT: Duration = Duration::from_millis(20);
 
+/// A longer gap in audio is a pause: nobody conceals more.
+const MAX_MISSING: Duration = Duration::from_secs(1);
+
 /// What may be delivered next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -440,7 +443,8 @@ impl Stream {
         let mut missing_before = Duration::ZERO;
         if !self.video {
             if let Some(end) = self.audio_end {
-                missing_before = ticks_to_duration(first.timestamp - end, self.config.clock_rate);
+                let missing = ticks_to_duration(first.timestamp - end, self.config.clock_rate);
+                missing_before = missing.min(MAX_MISSING);
             }
             self.audio_end = audio_payload::duration_ticks(format, &data)
                 .map(|ticks| first.timestamp + i64::from(ticks));

@@ -16,8 +16,8 @@ const MAX_KEYFRAMES: usize = 16;
 pub(super) struct Assembly {
     /// All packets from the head up to here are there.
     scanned: u64,
-    /// The last packet of the frame at the head, once it is whole.
-    last: Option<u64>,
+    /// The last packet of the frame at the head and when the frame became whole, once it is.
+    last: Option<(u64, Instant)>,
     /// The first packets of keyframes in the buffer, with their timestamps, ascending.
     keyframes: VecDeque<(u64, i64)>,
     pub(super) needs_keyframe: bool,
@@ -89,14 +89,15 @@ impl Stream {
             if self.assembly.last.is_none() {
                 match self.extent(head, self.assembly.scanned.max(head)) {
                     Extent::Whole { last } => {
-                        self.assembly.last = Some(last);
-                        self.observe_frame(head, last);
+                        let whole_at = self.whole_at(head, last);
+                        self.assembly.last = Some((last, whole_at));
+                        self.observe_frame(head, whole_at);
                     }
                     Extent::UpTo(seq) => self.assembly.scanned = seq,
                 }
             }
-            if let Some(last) = self.assembly.last {
-                match self.whole_frame(now, head, last) {
+            if let Some((last, whole_at)) = self.assembly.last {
+                match self.whole_frame(now, head, last, whole_at) {
                     Some(step) => return step,
                     None => continue,
                 }
@@ -112,7 +113,13 @@ impl Stream {
     }
 
     /// The frame at the head is whole: deliver it when due; `None` when it had to be thrown away.
-    fn whole_frame(&mut self, now: Instant, head: u64, last: u64) -> Option<Step> {
+    fn whole_frame(
+        &mut self,
+        now: Instant,
+        head: u64,
+        last: u64,
+        whole_at: Instant,
+    ) -> Option<Step> {
         let slot = self.buffer.get(head)?;
         if slot.payload.is_empty() {
             // Padding between frames.
@@ -126,9 +133,7 @@ impl Stream {
             self.lose_picture(now);
             return None;
         }
-        let timestamp = slot.timestamp;
-        let arrival = self.complete_at(head, last);
-        let due = self.playout.due(arrival, timestamp);
+        let due = self.playout.due(whole_at, slot.timestamp);
         Some(if now >= due {
             Step::Deliver { last, due }
         } else {
@@ -158,7 +163,7 @@ impl Stream {
             && let Extent::Whole { last } = self.extent(seq, seq)
         {
             // A whole keyframe that is due ends the waiting for what came before it.
-            let due = self.playout.due(self.complete_at(seq, last), timestamp);
+            let due = self.playout.due(self.whole_at(seq, last), timestamp);
             if now >= due {
                 self.skip_to(seq);
                 return None;
@@ -205,7 +210,7 @@ impl Stream {
         Extent::UpTo(self.buffer.end())
     }
 
-    fn complete_at(&self, head: u64, last: u64) -> Instant {
+    fn whole_at(&self, head: u64, last: u64) -> Instant {
         (head..=last)
             .filter_map(|seq| self.buffer.get(seq))
             .map(|slot| slot.arrival)
@@ -214,7 +219,7 @@ impl Stream {
     }
 
     /// Tells the playout clock of a frame that became whole.
-    fn observe_frame(&mut self, head: u64, last: u64) {
+    fn observe_frame(&mut self, head: u64, whole_at: Instant) {
         let Some(timestamp) = self
             .buffer
             .get(head)
@@ -223,8 +228,7 @@ impl Stream {
         else {
             return;
         };
-        let arrival = self.complete_at(head, last);
         self.playout
-            .observe(arrival, timestamp, self.reception.jitter());
+            .observe(whole_at, timestamp, self.reception.jitter());
     }
 }

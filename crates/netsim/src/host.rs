@@ -1,7 +1,7 @@
 use crate::LinkConfig;
 use std::net::IpAddr;
 
-/// A host to add to a [`Network`].
+/// A host to add to a [`Network`](crate::Network).
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostConfig {
     /// Its address.

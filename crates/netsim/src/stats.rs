@@ -28,7 +28,7 @@ pub struct Stats {
     pub not_hairpinned: u64,
     /// Refused by a firewall.
     pub blocked: u64,
-    /// Dropped by [`Network::intercept`].
+    /// Dropped by [`Network::intercept`](crate::Network::intercept).
     pub intercepted: u64,
     /// Sent from or to an address that no host has.
     pub unroutable: u64,

@@ -12,9 +12,10 @@ use std::cell::RefCell;
 use std::mem;
 
 use dimpl::crypto::{
-    ActiveKeyExchange, Buf, Cipher, CryptoProvider, Dtls12CipherSuite, Dtls13CipherSuite,
-    HashAlgorithm, HmacProvider, KeyProvider, NamedGroup, SigningKey, SupportedDtls12CipherSuite,
-    SupportedDtls13CipherSuite, SupportedKxGroup, aws_lc_rs as stock,
+    Aad, ActiveKeyExchange, Buf, Cipher, CryptoProvider, Dtls12CipherSuite, Dtls13CipherSuite,
+    HashAlgorithm, HmacProvider, KeyProvider, NamedGroup, Nonce, SigningKey,
+    SupportedDtls12CipherSuite, SupportedDtls13CipherSuite, SupportedKxGroup, TmpBuf,
+    aws_lc_rs as stock,
 };
 use dimpl::{CryptoError, CryptoOperation};
 use rand::Rng;
@@ -44,6 +45,8 @@ pub(crate) struct Notebook {
     pub(crate) exporter: Option<Secret>,
     /// The cipher suite a cipher was last made for.
     pub(crate) suite: Option<u16>,
+    /// How many records had a wrong tag.
+    pub(crate) bad_tags: u64,
     /// Scheduled keys of record number encryption, the last used first: dimpl hands them over raw for each record.
     sequence_keys: Vec<(Secret, SequenceKey)>,
 }
@@ -187,7 +190,7 @@ impl SupportedDtls12CipherSuite for Suite12 {
     }
     fn create_cipher(&self, key: &[u8]) -> Result<Box<dyn Cipher>, CryptoError> {
         note_suite(self.suite().as_u16());
-        self.stock().create_cipher(key)
+        Ok(Box::new(Noted(self.stock().create_cipher(key)?)))
     }
 }
 
@@ -220,7 +223,7 @@ impl SupportedDtls13CipherSuite for Suite13 {
     }
     fn create_cipher(&self, key: &[u8]) -> Result<Box<dyn Cipher>, CryptoError> {
         note_suite(self.suite().as_u16());
-        self.stock().create_cipher(key)
+        Ok(Box::new(Noted(self.stock().create_cipher(key)?)))
     }
     fn encrypt_sn(&self, sn_key: &[u8], sample: &[u8; 16]) -> [u8; 16] {
         OPEN.with_borrow_mut(|open| {
@@ -315,6 +318,33 @@ impl KeyProvider for Keys {
             return Ok(Box::new(key));
         }
         stock::default_provider().key_provider.load_private_key(der)
+    }
+}
+
+/// A cipher whose refusals are noted: dimpl drops such records without a word.
+#[derive(Debug)]
+struct Noted(Box<dyn Cipher>);
+
+impl Cipher for Noted {
+    fn encrypt(&mut self, plaintext: &mut Buf, aad: Aad, nonce: Nonce) -> Result<(), CryptoError> {
+        self.0.encrypt(plaintext, aad, nonce)
+    }
+
+    fn decrypt(
+        &mut self,
+        ciphertext: &mut TmpBuf<'_>,
+        aad: Aad,
+        nonce: Nonce,
+    ) -> Result<(), CryptoError> {
+        let result = self.0.decrypt(ciphertext, aad, nonce);
+        if result.is_err() {
+            OPEN.with_borrow_mut(|open| {
+                if let Some(notebook) = open {
+                    notebook.bad_tags += 1;
+                }
+            });
+        }
+        result
     }
 }
 

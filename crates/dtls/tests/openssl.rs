@@ -404,3 +404,45 @@ fn a_wrong_fingerprint_fails_with_openssl_too() {
     );
     let _ = std::fs::remove_file(file);
 }
+
+#[test]
+fn a_refusal_by_openssl_is_told_as_the_alert_it_is() {
+    let (own, theirs) = (fresh_certificate(9), fresh_certificate(10));
+    for versions in [Versions::Auto, Versions::Dtls12] {
+        let file = pem_file(&format!("refusing-{versions:?}"), &theirs);
+        let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port().to_string();
+        drop(free);
+        // A cipher suite we do not have.
+        let Some(mut peer) = Openssl::start(&[
+            "s_server",
+            "-dtls1_2",
+            "-accept",
+            &port,
+            "-cipher",
+            "ECDHE-ECDSA-AES128-SHA",
+            "-cert",
+            file.to_str().unwrap(),
+            "-key",
+            file.to_str().unwrap(),
+        ]) else {
+            return;
+        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(format!("127.0.0.1:{port}")).unwrap();
+        let mut endpoint = Endpoint::new(
+            config(&theirs, versions),
+            Role::Client,
+            &own,
+            Instant::now(),
+            StdRng::seed_from_u64(1),
+        )
+        .unwrap();
+        assert_eq!(
+            run(&mut endpoint, &socket, &mut peer, "").err().as_deref(),
+            Some("the peer sent a fatal alert: handshake_failure"),
+            "{versions:?}"
+        );
+        let _ = std::fs::remove_file(file);
+    }
+}

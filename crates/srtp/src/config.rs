@@ -67,7 +67,6 @@ impl Default for Lifetime {
 
 /// Configuration of a [`Protector`](crate::Protector) or an [`Unprotector`](crate::Unprotector).
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Config {
     /// The replay window; of a sender, the window in which a sequence number may not be used twice.
     pub replay_window: ReplayWindow,

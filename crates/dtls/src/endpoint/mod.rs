@@ -11,11 +11,11 @@ use rand::rngs::StdRng;
 use crate::alert::Sent;
 use crate::certificate::Certificate;
 use crate::config::{Config, Role, Version, Versions};
-use crate::error::{Error, ExportError, NewError, SealError};
+use crate::error::{AlertDescription, Error, ExportError, NewError, SealError};
 use crate::fingerprint::Fingerprint;
 use crate::kdf::{self, Hash};
 use crate::provider::Notebook;
-use crate::record::records;
+use crate::record::{Header, records};
 use crate::srtp_profile::SrtpKeys;
 
 use repeat::Repeat;
@@ -96,6 +96,10 @@ pub struct Counters {
     /// Datagrams that made no sense at their time and were ignored: a stranger's answer to the first ClientHello, a
     /// renegotiation, more out of order than is kept.
     pub unexpected: u64,
+    /// Records whose tag was wrong: damaged or forged.
+    pub authentication: u64,
+    /// Records that went no further after the handshake: replayed, older than the window, of an unknown epoch, malformed.
+    pub discarded: u64,
     /// Decrypted records dropped because [`Config::receive_buffer`] was full.
     pub buffer_full: u64,
 }
@@ -239,10 +243,26 @@ impl Endpoint {
         // dimpl drops a whole datagram if its first message is an old one, also new messages that follow: a flight
         // that was sent again in other portions would never get through. So it gets one record at a time.
         let mut any = false;
-        for (_, record) in records(datagram) {
-            let sent = self.outgoing.len();
+        for (header, record) in records(datagram) {
+            // The version of a protected record is authenticated (RFC 5246 §6.2.3.3), but dimpl puts in what it should be.
+            if matches!(header, Header::Plain { epoch: 1.., .. })
+                && record.get(1..3) != Some(&[0xfe, 0xfd])
+            {
+                self.counters.discarded += 1;
+                any = true;
+                continue;
+            }
+            if let Some(description) = self.early_alert(record) {
+                self.fail(Error::PeerAlert(description));
+                return;
+            }
+            let before = self.progress();
             self.drive(|engine| engine.handle_packet(record));
-            if self.role == Role::Server && self.outgoing.len() == sent {
+            let bad_tags = self.notebook.bad_tags;
+            if self.counters.authentication != bad_tags {
+                self.counters.authentication = bad_tags;
+            } else if self.handshake.done && self.progress() == before {
+                self.counters.discarded += 1;
                 self.repeat_final(record);
             }
             any = true;
@@ -397,6 +417,30 @@ impl Endpoint {
             }
         }
         .map_err(|_| ExportError::TooLong)
+    }
+
+    /// A fatal alert in answer to the first ClientHello: dimpl does not know it before the version is settled.
+    fn early_alert(&self, record: &[u8]) -> Option<AlertDescription> {
+        const ALERT: u8 = 21;
+        const FATAL: u8 = 2;
+        let waiting = self.role == Role::Client && self.version().is_none();
+        match record {
+            &[ALERT, _, _, 0, 0, .., 0, 2, FATAL, description] if waiting && record.len() == 15 => {
+                Some(AlertDescription(description))
+            }
+            _ => None,
+        }
+    }
+
+    /// Changes whenever a record has had an effect that shows.
+    fn progress(&self) -> (usize, usize, usize, u64) {
+        let dropped = self.counters.buffer_full + self.counters.unexpected;
+        (
+            self.outgoing.len(),
+            self.incoming_lengths.len(),
+            self.events.len(),
+            dropped,
+        )
     }
 
     fn is_over(&self) -> bool {

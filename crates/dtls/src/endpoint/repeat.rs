@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::Role;
 use crate::record::{Header, records};
 
 use super::Endpoint;
@@ -82,7 +83,9 @@ impl Endpoint {
             .repeat
             .last
             .is_none_or(|last| self.now >= last + FINAL_INTERVAL);
-        if is_plain_handshake && rested && self.handshake.done && !self.handshake.heard {
+        let is_server = self.role == Role::Server;
+        if is_plain_handshake && is_server && rested && self.handshake.done && !self.handshake.heard
+        {
             self.repeat_now();
         }
     }

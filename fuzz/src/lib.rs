@@ -9,13 +9,32 @@
 //!
 //! An input that once broke a target is kept as a seed named after the defect.
 
+pub mod congestion;
+pub mod dtls;
+pub mod ice;
+pub mod rtp;
+pub mod sctp;
 pub mod sdp;
+pub mod srtp;
 
 /// A target: a name, which its seeds' folder and its binary share, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, in the order of the modules above.
 pub const TARGETS: &[Target] = &[
+    ("congestion_feedback", congestion::congestion_feedback),
+    ("dtls_datagrams", dtls::dtls_datagrams),
+    ("dtls_damaged_handshake", dtls::dtls_damaged_handshake),
+    ("ice_candidate", ice::ice_candidate),
+    ("ice_agent", ice::ice_agent),
+    ("rtp_packet", rtp::rtp_packet),
+    ("rtp_rtcp", rtp::rtp_rtcp),
+    ("rtp_payload", rtp::rtp_payload),
+    ("rtp_streams", rtp::rtp_streams),
+    ("sctp_packet", sctp::sctp_packet),
+    ("sctp_association", sctp::sctp_association),
     ("sdp_parse", sdp::sdp_parse),
     ("sdp_attribute", sdp::sdp_attribute),
+    ("srtp_unprotect", srtp::srtp_unprotect),
+    ("srtp_round_trip", srtp::srtp_round_trip),
 ];

@@ -186,7 +186,12 @@ fn with_libsrtp(profile: Profile, count: usize, config: Config, more: &[&str]) {
         .into_iter()
         .chain(more.iter().copied())
         .collect();
-    let (traffic, arrivals) = (traffic(2, count), arrivals(2, count));
+    let mut traffic = traffic(2, count);
+    if config.mki.is_some() && profile.rtp_tag_len() != profile.rtcp_tag_len() {
+        // libsrtp 2.5 looks for the identifier of an SRTCP packet before a tag of SRTP's length.
+        traffic.retain(|(is_rtcp, _)| !is_rtcp);
+    }
+    let arrivals = arrivals(2, traffic.len());
     let (mut sender, mut receiver) = ours(profile, config);
 
     let operation = |is_rtcp, rtp, rtcp| if is_rtcp { rtcp } else { rtp };

@@ -286,6 +286,11 @@ impl Sender {
         while let Some(tsn) = self.window.next_lost() {
             let chunk = *self.window.get(tsn);
             let message = self.messages.get(chunk.message);
+            if message.abandoned {
+                // It had arrived when its message was given up, and the peer has let go of it since.
+                self.window.abandon(tsn);
+                continue;
+            }
             if message.expires <= now && self.partial_reliability {
                 self.abandon(chunk.message);
                 continue;

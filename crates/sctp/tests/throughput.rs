@@ -1,0 +1,154 @@
+//! Throughput over simulated networks, kept as a snapshot: a change in congestion behaviour is a diff in review.
+//! `UPDATE_SNAPSHOT=1` writes it anew; `cargo test --test throughput -- --ignored --nocapture` prints others beside it.
+#![allow(unreachable_pub, missing_docs, dead_code)]
+
+mod peers;
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use netsim::{LinkConfig, Loss};
+use sctp::config::CongestionControl;
+use sctp::{Config, Reliability};
+
+use self::peers::node::pair;
+use self::peers::{DcSctp, Ours, Peer, SctpProto};
+
+const ROUND_TRIPS: [u64; 4] = [0, 20, 100, 300];
+const LOSSES: [f64; 4] = [0.0, 0.001, 0.01, 0.05];
+const RATES: [u64; 4] = [1, 18, 100, 1000];
+
+fn link(round_trip: u64, loss: f64, rate: u64) -> LinkConfig {
+    let product = (rate * 1_000_000 / 8 * round_trip / 1000) as usize;
+    LinkConfig {
+        latency: Duration::from_micros(round_trip * 500),
+        loss: if loss == 0.0 {
+            Loss::None
+        } else {
+            Loss::Random(loss)
+        },
+        rate_bps: Some(rate * 1_000_000),
+        queue_bytes: product.max(100_000),
+        ..LinkConfig::default()
+    }
+}
+
+/// Megabits a second of user data, over at most `seconds` and `bytes`.
+fn throughput(
+    link: LinkConfig,
+    seconds: u64,
+    bytes: usize,
+    make: &dyn Fn(u64, Instant) -> Box<dyn Peer>,
+) -> f64 {
+    let mut pair = pair(1, link, |now| make(1, now), |now| make(2, now));
+    let now = pair.now();
+    pair.a.peer.connect(now);
+    let connected = pair.run_until(Duration::from_secs(60), |a, b| {
+        a.peer.established() && b.peer.established()
+    });
+    if connected.is_err() {
+        return 0.0;
+    }
+    let message = Bytes::from(vec![7; 16 * 1024]);
+    let start = pair.now();
+    let mut received = 0;
+    while received < bytes && pair.now() - start < Duration::from_secs(seconds) {
+        pair.a.now = pair.now();
+        while pair
+            .a
+            .peer
+            .send(pair.a.now, 0, false, Reliability::Reliable, &message)
+        {}
+        while let Some((_, data)) = pair.b.peer.receive(pair.b.now) {
+            received += data.len();
+        }
+        if !pair.step() {
+            break;
+        }
+    }
+    let took = (pair.now() - start).as_secs_f64().max(1e-9);
+    received as f64 * 8.0 / took / 1e6
+}
+
+fn amount(rate: u64) -> usize {
+    ((rate * 1_000_000 / 8 * 8) as usize).min(12_000_000)
+}
+
+fn ours(congestion: CongestionControl) -> impl Fn(u64, Instant) -> Box<dyn Peer> {
+    move |seed, _| {
+        Box::new(Ours::new(
+            seed,
+            Config {
+                congestion,
+                ..Config::default()
+            },
+        ))
+    }
+}
+
+fn table(make: &dyn Fn(u64, Instant) -> Box<dyn Peer>) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "Mbit/s of 16 KiB messages, by round trip, loss and rate; see tests/throughput.rs\n"
+    );
+    let _ = write!(out, "{:>8} {:>7}", "RTT ms", "loss %");
+    for rate in RATES {
+        let _ = write!(out, " {rate:>9}");
+    }
+    let _ = writeln!(out);
+    for round_trip in ROUND_TRIPS {
+        for loss in LOSSES {
+            let _ = write!(out, "{round_trip:>8} {:>7}", loss * 100.0);
+            for rate in RATES {
+                let figure = throughput(link(round_trip, loss, rate), 20, amount(rate), make);
+                let _ = write!(out, " {figure:>9.2}");
+            }
+            let _ = writeln!(out);
+        }
+    }
+    out
+}
+
+#[test]
+fn throughput_is_as_in_the_snapshot() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/throughput.txt");
+    let table = table(&ours(CongestionControl::Cubic));
+    if std::env::var_os("UPDATE_SNAPSHOT").is_some() {
+        std::fs::write(path, &table).expect("the snapshot is written");
+    }
+    let kept = std::fs::read_to_string(path).expect("the snapshot is there");
+    assert_eq!(
+        table, kept,
+        "update with UPDATE_SNAPSHOT=1 if this is meant"
+    );
+}
+
+#[test]
+fn cubic_carries_twice_what_new_reno_does_over_a_long_lossy_path() {
+    let link = link(60, 0.01, 100);
+    let cubic = throughput(
+        link.clone(),
+        60,
+        usize::MAX,
+        &ours(CongestionControl::Cubic),
+    );
+    let reno = throughput(link, 60, usize::MAX, &ours(CongestionControl::NewReno));
+    assert!(cubic > reno, "{cubic:.1} against {reno:.1} Mbit/s");
+}
+
+#[test]
+#[ignore = "a minute, for people"]
+fn print_others_beside_ours() {
+    println!("pc-sctp\n{}", table(&ours(CongestionControl::Cubic)));
+    println!(
+        "pc-sctp, NewReno\n{}",
+        table(&ours(CongestionControl::NewReno))
+    );
+    println!(
+        "dcsctp\n{}",
+        table(&|_, now| Box::new(DcSctp::new(now, 1191)))
+    );
+    println!("sctp-proto\n{}", table(&|_, _| Box::new(SctpProto::new())));
+}

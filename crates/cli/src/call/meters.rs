@@ -6,8 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use media::{AudioFrame, VideoFrame};
 use serde::Serialize;
 
-/// Darker than this on average, a picture counts as black; 16 is the black of video.
-const BLACK: f64 = 24.0;
+/// Luma above this is light; 16 is the black of video.
+const LIGHT: u8 = 40;
+/// A picture with a smaller part of light in it counts as black.
+const LEAST_LIGHT: f64 = 0.005;
 /// Quieter than this, sound counts as silence; full scale is 1.
 const SILENCE: f64 = 0.001;
 
@@ -27,8 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) width: u32,
     /// The size of the last picture.
     pub(crate) height: u32,
-    /// The mean luma of the last picture.
-    pub(crate) luma: f64,
+    /// Which part of the last picture was light.
+    pub(crate) light: f64,
     /// Seconds of decoded sound.
     pub(crate) audio_seconds: f64,
     /// The loudest 20 ms or so, full scale being 1.
@@ -43,11 +45,11 @@ pub(crate) struct Snapshot {
 
 impl Meters {
     pub(crate) fn video(&self, frame: &VideoFrame) {
-        let luma = frame.mean_luma();
+        let light = light(frame);
         let mut snapshot = self.lock();
         snapshot.frames += 1;
-        snapshot.bright_frames += u64::from(luma > BLACK);
-        snapshot.luma = luma;
+        snapshot.bright_frames += u64::from(light >= LEAST_LIGHT);
+        snapshot.light = light;
         snapshot.width = frame.width();
         snapshot.height = frame.height();
     }
@@ -73,6 +75,13 @@ impl Meters {
     fn lock(&self) -> MutexGuard<'_, Snapshot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Which part of a picture is light. A browser's test picture may be a small figure on a dark ground.
+fn light(frame: &VideoFrame) -> f64 {
+    let samples = frame.rows(0).flatten();
+    let light = samples.filter(|luma| **luma > LIGHT).count();
+    light as f64 / (f64::from(frame.width()) * f64::from(frame.height()))
 }
 
 impl Snapshot {

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, criterion_group, criterion_main};
 use pc_rtp::packet::{Header, Writer};
 use pc_rtp::payload::PayloadFormat;
@@ -178,6 +178,8 @@ struct Call {
     frame: Bytes,
     timestamp: u32,
     packets: Vec<Bytes>,
+    /// Datagrams are read into one block after another, as a driver does.
+    pool: BytesMut,
 }
 
 impl Call {
@@ -201,6 +203,7 @@ impl Call {
             frame: Bytes::from(vec![0; 11_000]),
             timestamp: 0,
             packets: Vec::new(),
+            pool: BytesMut::new(),
         }
     }
 
@@ -238,7 +241,10 @@ impl Call {
         };
         self.sender.write_frame(self.now, &frame);
         while self.sender.poll_transmit(self.now, &mut buf).is_some() {
-            self.packets.push(Bytes::from(std::mem::take(&mut buf)));
+            self.pool.reserve(64 * 1024);
+            self.pool.extend_from_slice(&buf);
+            self.packets.push(self.pool.split().freeze());
+            buf.clear();
         }
     }
 

@@ -20,7 +20,7 @@ pub use format::PayloadFormat;
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use thiserror::Error;
@@ -216,12 +216,15 @@ pub fn join<'a>(
         (None, _) => Bytes::new(),
         (Some(only), None) => body(only),
         _ => {
-            let total = payloads.clone().map(|(payload, _)| payload.len()).sum();
-            let mut frame = BytesMut::with_capacity(total);
-            for (payload, start) in payloads {
-                frame.extend_from_slice(payload.get(start..).unwrap_or_default());
+            // Exactly as large as needed: then it becomes `Bytes` without a second allocation.
+            let part =
+                |(payload, start): (&'a Bytes, usize)| payload.get(start..).unwrap_or_default();
+            let total = payloads.clone().map(|payload| part(payload).len()).sum();
+            let mut frame = Vec::with_capacity(total);
+            for payload in payloads {
+                frame.extend_from_slice(part(payload));
             }
-            frame.freeze()
+            Bytes::from(frame)
         }
     }
 }

@@ -192,9 +192,14 @@ impl Reassembly {
             .map_or(0, |run| run.body.bytes.len())
     }
 
-    /// Drops DATA fragments up to a position: their messages were given up.
+    /// Everything up to a position that is not here was given up: drops the fragments that miss some of it. A message
+    /// that goes on beyond the position stays.
     pub(crate) fn skip_to(&mut self, position: u64) {
-        self.drop_where(|run| run.space == 0 && run.last <= position);
+        self.drop_where(|run| {
+            let start_skipped = !run.begins && run.first <= position + 1;
+            let rest_skipped = !run.ends && run.last < position;
+            run.space == 0 && (start_skipped || rest_skipped)
+        });
     }
 
     /// Drops what is incomplete on a stream and matches.
@@ -335,6 +340,15 @@ mod tests {
         assert_eq!(&whole.payload[..], b"ab");
         reassembly.skip_to(5);
         assert_eq!(reassembly.bytes(), 0);
+        // Acknowledged up to here, and going on: not what the sender gave up.
+        assert_eq!(
+            reassembly.insert(&fragment(20, true, false), b"c"),
+            Outcome::Stored
+        );
+        reassembly.skip_to(20);
+        assert_eq!(reassembly.len(), 1);
+        reassembly.skip_to(21);
+        assert_eq!(reassembly.len(), 0);
     }
 
     #[test]

@@ -78,15 +78,16 @@ impl Association {
                 self.state = State::ShutdownAckSent;
                 self.send_shutdown(now);
             }
-            // Data that still comes is answered with SACK and SHUTDOWN together.
-            State::ShutdownSent
-                if self
-                    .receiver
-                    .as_ref()
-                    .is_some_and(|receiver| receiver.sack_due) =>
-            {
-                self.shutdown_due = true;
-                self.t2 = now.plus(self.sender.round_trip.rto());
+            // Data that still comes is answered at once, with SACK and SHUTDOWN together.
+            State::ShutdownSent => {
+                let Some(receiver) = &mut self.receiver else {
+                    return;
+                };
+                if receiver.sack_would_help() {
+                    receiver.sack_due = true;
+                    self.shutdown_due = true;
+                    self.t2 = now.plus(self.sender.round_trip.rto());
+                }
             }
             _ => {}
         }

@@ -66,11 +66,6 @@ impl Chunk {
             _ => None,
         })
     }
-
-    /// Whether `...` stands for more.
-    pub fn open(&self) -> bool {
-        self.items.contains(&Item::Ellipsis)
-    }
 }
 
 /// A number, decimal or hexadecimal.
@@ -132,7 +127,10 @@ fn strip_comments(line: &str, in_comment: &mut bool) -> String {
             continue;
         }
         let start = rest.find("/*");
-        let line_end = [rest.find("//"), rest.find('#')].into_iter().flatten().min();
+        let line_end = [rest.find("//"), rest.find('#')]
+            .into_iter()
+            .flatten()
+            .min();
         match (start, line_end) {
             (Some(start), end) if end.is_none_or(|end| start < end) => {
                 out.push_str(&rest[..start]);

@@ -330,7 +330,13 @@ impl Agent {
     }
 
     /// The way from this candidate to that address.
-    pub(super) fn route_from(&self, local: &Local, remote: SocketAddr) -> Route {
+    pub(super) fn route_from(&self, local: &Local, mut remote: SocketAddr) -> Route {
+        // A link-local address means something on one link only, which a candidate cannot name: it is that of the base.
+        if let (SocketAddr::V6(base), SocketAddr::V6(remote)) = (local.base, &mut remote)
+            && remote.ip().is_unicast_link_local()
+        {
+            remote.set_scope_id(base.scope_id());
+        }
         match local.relay {
             Some(relay) => Route::Relayed {
                 relay,

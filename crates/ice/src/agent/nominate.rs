@@ -51,7 +51,9 @@ impl Agent {
             return;
         }
         if let Some(id) = self.nomination.under_way {
-            if self.pair(id).is_some_and(Pair::is_valid) {
+            let asking =
+                (self.transactions.iter()).any(|one| one.pair == id && one.is_nomination());
+            if asking && self.pair(id).is_some_and(Pair::is_valid) {
                 return;
             }
             self.nomination.under_way = None;

@@ -9,6 +9,7 @@ use crate::event::{DropReason, Input, Path};
 use crate::pair::{Connection, PairFailure, PairState, Route};
 use crate::priority::Priority;
 use rand::RngExt;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
 use stun::{AttributeType, Class, ErrorCode, IntegrityError, Message, Method};
@@ -193,7 +194,9 @@ impl Agent {
             Route::Direct(path) => path.protocol,
             Route::Relayed { .. } => Protocol::Udp,
         };
-        let Some(remote) = self.remote_at(route.peer(), protocol, details.priority) else {
+        // Without the scope of a link-local address, which no candidate has.
+        let addr = SocketAddr::new(route.peer().ip(), route.peer().port());
+        let Some(remote) = self.remote_at(addr, protocol, details.priority) else {
             self.counters.drop(DropReason::LimitReached);
             return;
         };

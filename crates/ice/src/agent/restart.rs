@@ -117,8 +117,8 @@ impl Agent {
         self.remote_complete = false;
         self.nomination = super::nominate::Nomination::default();
         self.progress.restart(now);
-        self.announce_again();
         self.gather_again(now);
+        self.announce_again();
         tracing::info!(generation = number, "ICE restart");
     }
 
@@ -139,6 +139,8 @@ impl Agent {
         let ufrag: Box<str> = self.current.local.ufrag.as_str().into();
         let generation = self.current.number;
         for local in &mut self.locals {
+            local.candidate.ufrag = Some(ufrag.clone());
+            local.candidate.generation = Some(generation);
             if let Some(announced) = &mut local.announced {
                 announced.ufrag = Some(ufrag.clone());
                 announced.generation = Some(generation);

@@ -8,6 +8,7 @@ use netsim::{LinkConfig, Loss, Pair};
 use support::{Options, Party, median};
 
 const MS: Duration = Duration::from_millis(1);
+const SEEDS: u64 = 170;
 
 fn call(seed: u64, link: LinkConfig, options: Options, seconds: u64) -> Pair<Party> {
     let mut pair = Pair::over(
@@ -192,4 +193,60 @@ fn the_same_seed_gives_the_same_packets() {
     };
     assert_eq!(run(8), run(8));
     assert_ne!(run(8).0, run(9).0);
+}
+
+#[test]
+fn many_rough_networks_neither_break_nor_stall_a_call() {
+    // Loss, bursts, jitter larger than a frame, narrow links with short queues: whatever comes, frames stay decodable and
+    // keep coming.
+    for seed in 100..SEEDS {
+        let link = LinkConfig {
+            loss: match seed % 3 {
+                0 => Loss::Random((seed % 10) as f64 / 50.0),
+                1 => Loss::bursts(0.05, (seed % 17 + 2) as f64),
+                _ => Loss::None,
+            },
+            jitter: (seed % 5) as u32 * 15 * MS,
+            reorder: (seed % 4) as f64 / 40.0,
+            duplicate: (seed % 6) as f64 / 50.0,
+            rate_bps: (seed % 7 == 0).then_some(2_500_000),
+            ..link(10 + (seed % 8) as u32 * 20)
+        };
+        let options = Options {
+            rtx: seed % 2 == 0,
+            // Without repair only where nothing is lost: a large keyframe would hardly ever arrive whole.
+            nack: seed % 3 != 2 || seed % 2 == 0,
+            frame_len: 500 + (seed % 5) as usize * 1_500,
+            ..Options::default()
+        };
+        let mut pair = call(seed, link, options, 8);
+        for party in [&pair.a, &pair.b] {
+            let received = &party.received;
+            assert_eq!(received.undecodable, 0, "seed {seed}");
+            assert!(
+                received.video.is_sorted() && received.audio.is_sorted(),
+                "seed {seed}"
+            );
+            assert!(
+                received.video.len() > 20,
+                "seed {seed}: {}",
+                received.video.len()
+            );
+            assert!(
+                received.audio.len() > 250,
+                "seed {seed}: {}",
+                received.audio.len()
+            );
+        }
+        // And when the network heals, so does the call.
+        let hosts = [pair.host_a(), pair.host_b()];
+        for host in hosts {
+            pair.network.set_link(host, self::link(10));
+        }
+        pair.run_for(Duration::from_secs(3));
+        let before = pair.b.received.video.len();
+        pair.run_for(Duration::from_secs(1));
+        let after = pair.b.received.video.len() - before;
+        assert!(after >= 27, "seed {seed}: {after} frames in a second");
+    }
 }

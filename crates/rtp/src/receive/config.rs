@@ -44,7 +44,8 @@ pub struct Config {
     pub playout: Playout,
     /// How many packets may wait for others.
     pub max_packets: usize,
-    /// How long a frame may wait for a lost packet before the gap is given up.
+    /// How long a frame may wait for a lost packet before the gap is given up; for video at least five round trips, since a
+    /// keyframe instead takes as long and is larger.
     pub max_wait: Duration,
 }
 

@@ -478,7 +478,7 @@ impl Stream {
         let (local, media) = (self.config.local_ssrc, self.config.ssrc);
         let keyframe =
             (self.config.pli || self.config.fir) && self.keyframe.due(now, self.nacks.round_trip());
-        let max_age = self.config.max_wait;
+        let max_age = self.patience();
         let lost = if self.config.nack {
             self.nacks.due(now, max_age)
         } else {

@@ -207,7 +207,7 @@ impl Nacks {
                 missing.tries += 1;
                 missing.asked = Some(now);
                 // A round trip and a margin for its variation; then more and more patient.
-                let wait = (rtt + rtt / 4 + Duration::from_millis(10))
+                let wait = (rtt + rtt / 8 + Duration::from_millis(10))
                     * (3 + u32::from(missing.tries))
                     / 4;
                 missing.next = now + wait;

@@ -8,6 +8,8 @@ use super::{Step, Stream};
 
 /// Without retransmission a hole is only waited for as long as packets overtake each other.
 const REORDER_WAIT: Duration = Duration::from_millis(100);
+/// A keyframe instead of a repair takes a round trip as well, and is larger.
+const ROUND_TRIPS: u32 = 5;
 /// Keyframe starts kept in mind.
 const MAX_KEYFRAMES: usize = 16;
 
@@ -141,17 +143,24 @@ impl Stream {
         })
     }
 
+    /// How long a missing packet is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        if !self.video {
+            self.config.max_wait
+        } else if self.config.nack {
+            let round_trips = self.nacks.round_trip().unwrap_or_default() * ROUND_TRIPS;
+            self.config.max_wait.max(round_trips)
+        } else {
+            self.config.max_wait.min(REORDER_WAIT)
+        }
+    }
+
     /// A packet is missing with later ones present: wait, or go on at a keyframe; `None` when the head has moved.
     fn hole(&mut self, now: Instant, missing: u64) -> Option<Step> {
-        let deadline = self.nacks.missing_since(missing).map(|since| {
-            let wait = if self.config.nack {
-                let round_trips = self.nacks.round_trip().unwrap_or_default() * 3;
-                self.config.max_wait.max(round_trips)
-            } else {
-                self.config.max_wait.min(REORDER_WAIT)
-            };
-            since + wait
-        });
+        let deadline = self
+            .nacks
+            .missing_since(missing)
+            .map(|since| since + self.patience());
         let keyframe = self
             .assembly
             .keyframes

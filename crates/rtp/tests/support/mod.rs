@@ -267,6 +267,10 @@ impl Endpoint for Party {
             }
             while let Some(event) = self.video_out.poll_event() {
                 self.keyframe_wanted |= event == send::Event::KeyframeRequested;
+                // The round trip is the path's, whichever stream measured it.
+                if let Some(rtt) = self.video_out.stats().round_trip_time {
+                    self.video_in.set_round_trip_time(rtt);
+                }
             }
         }
         self.collect(now);

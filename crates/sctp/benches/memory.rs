@@ -1,7 +1,7 @@
 //! Both ends in one thread, packets in memory, no cryptography: nanoseconds and allocations a packet with data, for
 //! this crate and for others. `cargo bench -p pc-sctp [-- FILTER]`.
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(missing_docs, unreachable_pub)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
 
 #[path = "../tests/peers/mod.rs"]
 mod peers;

@@ -528,7 +528,7 @@ impl Runner {
     fn send(&mut self, options: SendOptions, size: usize, result: &str) -> Result<(), Stop> {
         let payload = Bytes::from(vec![0x42; size]);
         let sent = self.association.send(self.instant(), options, payload);
-        if sent.is_ok() != !result.starts_with('-') {
+        if sent.is_ok() == result.starts_with('-') {
             return Err(Stop::Failed(format!("sending gave {sent:?}")));
         }
         Ok(())

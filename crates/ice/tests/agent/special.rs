@@ -261,3 +261,79 @@ fn aggressive_nomination_of_an_old_peer_is_followed() {
     assert!(selected.nominated);
     assert_eq!(selected.path.remote.ip().to_string(), "192.0.2.12");
 }
+
+#[test]
+fn an_agent_may_move_between_threads_and_be_shared() {
+    fn moves<T: Send + Sync>() {}
+    moves::<ice::Agent>();
+}
+
+#[test]
+fn link_local_addresses_pair_with_each_other_alone_and_keep_their_scope() {
+    let mut call = Call::direct(3, LinkConfig::default());
+    let now = call.now();
+    let a = &mut call.a().agent;
+    let scoped = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 5000, 0, 3);
+    a.add_local_socket(now, LocalSocket::udp(scoped.into()));
+    a.add_local_socket(now, LocalSocket::udp("[2001:db8::1]:5000".parse().unwrap()));
+    let parameters = ice::Parameters::new("peer", "the-password-of-the-peer");
+    a.set_remote_parameters(now, parameters).unwrap();
+    for ip in ["fe80::2", "2001:db8::2"] {
+        let line = format!("candidate:1 1 udp 1000 {ip} 6000 typ host");
+        a.add_remote_candidate(now, line.parse().unwrap()).unwrap();
+    }
+    let report = a.report();
+    let paths: Vec<_> = report.pairs.iter().map(|one| one.pair.path).collect();
+    assert_eq!(paths.len(), 2);
+    for path in paths {
+        let is_link_local = |addr: std::net::SocketAddr| addr.to_string().starts_with("[fe80");
+        assert_eq!(is_link_local(path.local), is_link_local(path.remote));
+        if let std::net::SocketAddr::V6(remote) = path.remote
+            && is_link_local(path.remote)
+        {
+            assert_eq!(remote.scope_id(), 3);
+        }
+    }
+}
+
+#[test]
+fn a_lasting_address_stays_untold_beside_a_temporary_one() {
+    let mut call = Call::direct(3, LinkConfig::default());
+    let now = call.now();
+    let a = &mut call.a().agent;
+    let mut temporary = LocalSocket::udp("[2001:db8::aaaa]:5000".parse().unwrap());
+    temporary.temporary = true;
+    temporary.network_id = Some(1);
+    let mut lasting = LocalSocket::udp("[2001:db8::1]:5000".parse().unwrap());
+    lasting.network_id = Some(1);
+    a.add_local_socket(now, temporary);
+    a.add_local_socket(now, lasting);
+    let told: Vec<_> = a
+        .local_candidates()
+        .map(|one| one.address.to_string())
+        .collect();
+    assert_eq!(told, ["2001:db8::aaaa"]);
+}
+
+#[test]
+fn a_peer_whose_nat_gives_it_another_port_is_found_again() {
+    let mut network = Network::new(2);
+    let link = LinkConfig::with_latency(ms(10));
+    let nat = network.add_nat(netsim::NatKind::PortRestricted, [203, 0, 113, 1]);
+    let a = network.add_host_behind(nat, HostConfig::new([10, 0, 0, 2], link.clone()));
+    let b = network.add_host(HostConfig::new([192, 0, 2, 2], link));
+    let a = Side::new(a, Role::Controlling, &["10.0.0.2:5000"]);
+    let mut call = Call::new(network, 2, a, Side::new(b, Role::Controlled, &[B]));
+    call.start();
+    call.until_nominated(secs(5)).unwrap();
+    call.run(secs(1));
+    call.sim.network.reboot_nat(nat);
+    let before = call.b().agent.selected_pair().unwrap().path.remote;
+    // A's next consent check shows the new port; when the old one has been silent for a while, A's nomination is followed.
+    call.run(secs(60));
+    assert!(call.a().is_connected() && call.b().is_connected());
+    assert_ne!(call.b().agent.selected_pair().unwrap().path.remote, before);
+    assert!(call.b().send(b"\x80found") && call.a().send(b"\x80again"));
+    call.run(ms(20));
+    assert_eq!((call.a().received.len(), call.b().received.len()), (1, 1));
+}

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-pub use media::MediaKind;
+pub(crate) use media::MediaKind;
 
 /// `RTCRtpCodec` (W3C WebRTC §5.2.8): a codec and how it is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

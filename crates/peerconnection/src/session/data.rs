@@ -150,10 +150,6 @@ impl Data {
     pub(super) fn abort(&mut self, now: Instant) {
         self.channels.abort(now);
     }
-
-    pub(super) fn stats(&self) -> sctp::Stats {
-        self.channels.stats()
-    }
 }
 
 impl Session {

@@ -97,6 +97,8 @@ struct Route {
 struct ReportSchedule {
     transport: usize,
     due: Instant,
+    /// The time has come; the report leaves as soon as the transport lets it.
+    ready: bool,
 }
 
 impl MediaEngine {
@@ -157,7 +159,11 @@ impl MediaEngine {
             .any(|schedule| schedule.transport == transport)
         {
             let due = now + self.report_interval() / 2;
-            self.reports.push(ReportSchedule { transport, due });
+            self.reports.push(ReportSchedule {
+                transport,
+                due,
+                ready: false,
+            });
         }
         let codec = transceiver
             .sender
@@ -475,6 +481,12 @@ impl MediaEngine {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for index in 0..self.reports.len() {
+            if self.reports[index].due <= now {
+                self.reports[index].due = now + self.report_interval();
+                self.reports[index].ready = true;
+            }
+        }
         for index in 0..self.incoming.len() {
             let stream = &mut self.incoming[index].stream;
             if stream.poll_timeout().is_some_and(|due| due <= now) {
@@ -550,18 +562,13 @@ impl MediaEngine {
             writer.bye(&[ssrc], "");
             return true;
         }
-        let interval = self.report_interval();
-        let Some(schedule) = self
+        let schedule = self
             .reports
             .iter_mut()
-            .find(|schedule| schedule.transport == transport)
-        else {
-            return false;
-        };
-        if now < schedule.due || (self.outgoing.is_empty() && self.incoming.is_empty()) {
+            .find(|schedule| schedule.transport == transport);
+        if !schedule.is_some_and(|schedule| std::mem::take(&mut schedule.ready)) {
             return false;
         }
-        schedule.due = now + interval;
         self.write_reports(now, ntp, transport, buf)
     }
 

@@ -245,6 +245,11 @@ impl Jsep {
                 notices.push(Notice::Stopped(transceiver.id));
                 continue;
             }
+            if transceiver.stopping && transceiver.section.is_none() {
+                // Stopped while it was on offer; the peer never agreed to it.
+                notices.push(Notice::Stopped(transceiver.id));
+                continue;
+            }
             transceiver.by_remote_offer = false;
             kept.push(transceiver);
         }

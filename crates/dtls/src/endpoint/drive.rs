@@ -22,7 +22,8 @@ impl Endpoint {
     /// Tells the engine the time.
     pub(super) fn tick(&mut self, now: Instant) {
         self.now = now;
-        self.drive(|engine| engine.handle_timeout(now));
+        let engine_now = self.origin.1 + now.saturating_duration_since(self.origin.0);
+        self.drive(|engine| engine.handle_timeout(engine_now));
     }
 
     /// Calls the engine and takes what comes out of it.
@@ -64,6 +65,7 @@ impl Endpoint {
                 }
                 Output::BufferTooSmall { needed } => self.scratch.resize(needed, 0),
                 Output::Timeout(at) => {
+                    let at = self.origin.0 + at.saturating_duration_since(self.origin.1);
                     // dimpl 1.3 may name an instant that has passed, again and again.
                     let at = if at <= self.now { self.now + SHORT } else { at };
                     self.timeout = (at < self.now + FAR).then_some(at);

@@ -1,6 +1,7 @@
 //! dimpl's configuration from ours.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -31,6 +32,13 @@ pub(super) fn config(config: &Config, rng: &mut StdRng) -> Result<Arc<dimpl::Con
         .build()
         .map(Arc::new)
         .map_err(|error| NewError::InvalidConfig(error.to_string()))
+}
+
+/// The same instant for all deterministic endpoints of a process: dimpl writes the wall-clock time, which it works out from
+/// the instant, into the randoms of DTLS 1.2.
+pub(super) fn same_instant(now: Instant) -> Instant {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    *FIRST.get_or_init(|| now)
 }
 
 pub(super) fn profile(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {

@@ -4,4 +4,5 @@ mod channels;
 mod closing;
 mod common;
 mod handshake;
+mod schedulers;
 mod transfer;

@@ -126,7 +126,7 @@ fn throughput_is_as_in_the_snapshot() {
 }
 
 #[test]
-fn cubic_carries_twice_what_new_reno_does_over_a_long_lossy_path() {
+fn cubic_carries_more_than_new_reno_over_a_long_lossy_path() {
     let link = link(60, 0.01, 100);
     let cubic = throughput(
         link.clone(),

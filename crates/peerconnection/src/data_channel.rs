@@ -298,7 +298,7 @@ impl DataChannel {
     ///
     /// # Errors
     /// `InvalidStateError` when the channel is not open, `TypeError` for a message larger than the peer takes
-    /// ([`PeerConnection::sctp`](crate::PeerConnection::sctp)).
+    /// ([`PeerConnection::max_message_size`](crate::PeerConnection::max_message_size)).
     pub async fn send(&self, data: impl Into<Bytes>) -> Result<(), Error> {
         self.send_message(MessageKind::Binary, data.into()).await
     }

@@ -230,9 +230,7 @@ impl Transport {
                 }
                 dtls::Event::Failed(error) => {
                     let detail = match error {
-                        dtls::Error::FingerprintMismatch { .. } => {
-                            RtcErrorDetail::FingerprintFailure
-                        }
+                        dtls::Error::FingerprintMismatch => RtcErrorDetail::FingerprintFailure,
                         _ => RtcErrorDetail::DtlsFailure,
                     };
                     return Some(Change::Error(RtcError::new(detail, error.to_string())));

@@ -355,7 +355,7 @@ impl Placement {
         }
     }
 
-    fn is_placed(&mut self, section: &Section) -> bool {
+    fn is_placed(&self, section: &Section) -> bool {
         section.transport != usize::MAX
     }
 

@@ -113,7 +113,7 @@ impl Protector {
         };
         self.seal_rtp(buf, start, &header, layout, index)?;
 
-        let position = self.streams.insert(header.ssrc);
+        let position = self.streams.found_or_inserted(position, header.ssrc);
         self.streams.commit(position, Protocol::Rtp, index);
         self.keys.used.rtp += 1;
         Ok(())

@@ -62,6 +62,7 @@ impl Streams {
         }
     }
 
+    #[inline]
     pub(crate) fn find(&self, ssrc: u32) -> Option<usize> {
         if self
             .streams
@@ -91,8 +92,8 @@ impl Streams {
     }
 
     /// Whether nothing is known of a source's RTP packets.
-    pub(crate) fn is_unheard(&self, ssrc: u32) -> bool {
-        self.find(ssrc)
+    pub(crate) fn is_unheard(&self, position: Option<usize>) -> bool {
+        position
             .and_then(|position| self.streams.get(position))
             .is_none_or(|stream| stream.rtp.is_none() && stream.told_roc.is_none())
     }
@@ -100,6 +101,17 @@ impl Streams {
     /// Whether one more source fits.
     pub(crate) fn has_room(&self) -> bool {
         self.streams.len() < self.limit
+    }
+
+    /// The position of a source: the one it was found at, or a new one.
+    pub(crate) fn found_or_inserted(&mut self, position: Option<usize>, ssrc: u32) -> usize {
+        match position {
+            Some(position) => {
+                self.last = position;
+                position
+            }
+            None => self.insert(ssrc),
+        }
     }
 
     /// The position of a source, which is added if it is new.

@@ -271,7 +271,10 @@ impl Context {
             return Err(UnprotectError::KeyExpired);
         }
 
-        let index = self.open_rtp_at(key, packet, &header, layout, end, estimate, scratch)?;
+        let unheard = self.streams.is_unheard(position);
+        let index = self.open_rtp_at(
+            key, packet, &header, layout, end, estimate, unheard, scratch,
+        )?;
         if let Some(value) = clear_mark {
             extension::mark(packet, &header, value);
         } else if let Some(cipher) = &self.keys[key].header {
@@ -286,7 +289,7 @@ impl Context {
             .map_err(|_| UnprotectError::Authentication)?;
         }
 
-        let position = self.streams.insert(header.ssrc);
+        let position = self.streams.found_or_inserted(position, header.ssrc);
         self.streams.commit(position, Protocol::Rtp, index);
         self.keys[key].used.rtp += 1;
         Ok(end)
@@ -306,9 +309,9 @@ impl Context {
         layout: Layout,
         end: usize,
         estimate: u64,
+        unheard: bool,
         scratch: &mut Scratch,
     ) -> Result<u64, UnprotectError> {
-        let unheard = self.streams.is_unheard(header.ssrc);
         let candidates = if unheard {
             u64::from(self.config.roc_search)
         } else {

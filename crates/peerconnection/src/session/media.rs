@@ -417,7 +417,6 @@ impl MediaEngine {
     pub(super) fn handle_rtcp(
         &mut self,
         now: Instant,
-        _ntp: NtpTime,
         transport: usize,
         packet: &[u8],
         events: &mut VecDeque<Event>,
@@ -452,6 +451,20 @@ impl MediaEngine {
                 .filter(|outgoing| outgoing.transport == transport)
             {
                 outgoing.stream.handle_rtcp(now, &packet);
+            }
+        }
+        // What the reports say of the round trip is when to ask again for a lost packet.
+        let mut here = self
+            .outgoing
+            .iter()
+            .filter(|outgoing| outgoing.transport == transport);
+        if let Some(rtt) = here.find_map(|outgoing| outgoing.stream.stats().round_trip_time) {
+            for incoming in self
+                .incoming
+                .iter_mut()
+                .filter(|incoming| incoming.transport == transport)
+            {
+                incoming.stream.set_round_trip_time(rtt);
             }
         }
         for outgoing in &mut self.outgoing {

@@ -441,7 +441,7 @@ impl Session {
         let number = transport.number;
         if rtcp {
             self.media
-                .handle_rtcp(now, self.ntp(now), number, &packet, &mut self.events);
+                .handle_rtcp(now, number, &packet, &mut self.events);
         } else {
             self.media
                 .handle_rtp(now, number, packet.freeze(), &mut self.events);

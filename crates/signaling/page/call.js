@@ -144,7 +144,7 @@ async function startCall() {
   on('joined', () => {
     show('waiting', `Waiting for somebody in the room “${room}”…`);
     if (weOffer) {
-      // Nobody may be there to hear the offer; whoever comes later gets a new one.
+      // Nobody may be there to hear the offer; whoever comes later hears it again.
       newPeer(true).start();
     }
   });
@@ -152,9 +152,11 @@ async function startCall() {
     if (document.body.dataset.state === 'connected') {
       return; // A call of two; a third one listens in vain.
     }
-    const peer = newPeer(false);
-    if (weOffer) {
-      peer.start();
+    if (call.peer) {
+      // The newcomer may or may not have heard our offer; hearing it twice does no harm.
+      call.peer.repeatOffer();
+    } else if (weOffer) {
+      newPeer(false).start();
     }
   });
   on('message', (_, data) => heard(data));

@@ -54,6 +54,17 @@ export class Peer extends EventTarget {
     }
   }
 
+  /**
+   * Sends the offer that waits for an answer, for somebody who came after it was made. Whoever was in the room
+   * before is not the polite one.
+   */
+  repeatOffer() {
+    this.#polite = false;
+    if (this.connection.signalingState === 'have-local-offer') {
+      this.#sendDescription();
+    }
+  }
+
   /** Takes what the peer sent; one message after the other. */
   receive(message) {
     this.#work = this.#work.then(() => this.#receive(message)).catch((error) => this.#fail(error));
@@ -102,6 +113,10 @@ export class Peer extends EventTarget {
   }
 
   async #describe({ type, sdp }) {
+    const before = this.connection.remoteDescription;
+    if (type === 'offer' && before && origin(before.sdp) === origin(sdp)) {
+      return; // The same offer again.
+    }
     const { signalingState } = this.connection;
     const ready = !this.#makingOffer && (signalingState === 'stable' || this.#settingAnswer);
     const collision = type === 'offer' && !ready;
@@ -160,4 +175,9 @@ export class Peer extends EventTarget {
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/** The line that names a description and its version (RFC 8866 §5.2). */
+function origin(sdp) {
+  return sdp.match(/^o=.*$/m)?.[0];
 }

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use media::{AudioFrame, VideoFrame};
 use serde::Serialize;
 
+use super::peer::PROBE_MESSAGES;
+
 /// Luma above this is light; 16 is the black of video.
 const LIGHT: u8 = 40;
 /// A picture with a smaller part of light in it counts as black.
@@ -37,10 +39,12 @@ pub(crate) struct Snapshot {
     pub(crate) audio_peak: f64,
     /// The level of the last sound.
     pub(crate) audio_level: f64,
-    /// Messages that were sent back.
+    /// Messages that were sent back, or came back.
     pub(crate) messages: u64,
     /// Their bytes.
     pub(crate) message_bytes: u64,
+    /// Messages that came back changed.
+    pub(crate) damaged: u64,
 }
 
 impl Meters {
@@ -68,6 +72,10 @@ impl Meters {
         snapshot.message_bytes += bytes as u64;
     }
 
+    pub(crate) fn damaged_message(&self) {
+        self.lock().damaged += 1;
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.lock().clone()
     }
@@ -85,6 +93,13 @@ fn light(frame: &VideoFrame) -> f64 {
 }
 
 impl Snapshot {
+    /// Whether a probe has everything: pictures, sound, and all its messages.
+    pub(crate) fn probed(&self) -> bool {
+        self.messages + self.damaged >= PROBE_MESSAGES
+            && self.frames >= 30
+            && self.audio_peak > SILENCE
+    }
+
     /// What a call with a browser should have brought and did not.
     pub(crate) fn failures(&self) -> Vec<&'static str> {
         let mut failures = Vec::new();
@@ -99,6 +114,9 @@ impl Snapshot {
         }
         if self.messages == 0 {
             failures.push("no message came");
+        }
+        if self.damaged > 0 {
+            failures.push("messages came back changed");
         }
         failures
     }

@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 use crate::Failure;
 use crate::devices;
 use meters::Meters;
-use peer::Peer;
+use peer::{Messages, Peer};
 use screen::Screen;
 
 /// How many calls a check is: one, and a second one after hanging up.
@@ -55,6 +55,10 @@ pub(crate) struct Options {
     /// Take two calls, print a verdict as JSON, and end
     #[arg(long)]
     pub(crate) check: bool,
+    /// With --check: hang up when everything has come, and send messages and compare them with their
+    /// echo instead of echoing, so that two of these programs can check each other
+    #[arg(long, requires = "check")]
+    probe: bool,
 }
 
 impl Options {
@@ -98,6 +102,10 @@ pub(crate) async fn run(server: &str, options: &Options) -> Result<(), Failure> 
         current: None,
         finished: Vec::new(),
         wanted: options.check.then_some(CHECKED_CALLS),
+        messages: match options.probe {
+            true => Messages::Probe,
+            false => Messages::Echo,
+        },
     };
     if !options.check {
         return caller.take_calls(rooms).await;
@@ -121,6 +129,7 @@ struct Caller {
     finished: Vec<Report>,
     /// After how many calls to end.
     wanted: Option<usize>,
+    messages: Messages,
 }
 
 /// One call.
@@ -159,10 +168,14 @@ impl Caller {
                 Next::Room(None) => return Err("the signalling server is gone".into()),
                 Next::Peer(Some(event)) => self.peer_event(event).await?,
                 Next::Peer(None) => self.end_call("closed"),
-                Next::Second => self.show_statistics().await,
+                Next::Second => {
+                    self.show_statistics().await;
+                    if self.probed() {
+                        self.hang_up().await?;
+                    }
+                }
                 Next::Interrupted => {
-                    self.say(&json!({"type": "bye"})).await?;
-                    self.end_call("you hung up");
+                    self.hang_up().await?;
                     return Ok(());
                 }
             }
@@ -196,31 +209,44 @@ impl Caller {
                 self.screen
                     .say(&format!("in the room “{room}”; waiting for somebody"));
                 if self.offerer == Offerer::Native {
-                    // Nobody may be there to hear the offer; whoever comes later gets a new one.
+                    // Nobody may be there to hear the offer; whoever comes later hears it again.
                     self.begin_call(true)?.peer.offer()?;
                 }
             }
-            RoomEvent::OtherJoined { .. } => {
-                let connected = self
-                    .current
-                    .as_ref()
-                    .is_some_and(|call| call.connected_after.is_some());
-                if connected {
-                    self.screen.say("a third one came, and listens in vain");
-                } else if self.offerer == Offerer::Native {
-                    self.begin_call(false)?.peer.offer()?;
-                } else {
-                    self.begin_call(false)?;
-                }
-            }
+            RoomEvent::OtherJoined { .. } => self.other_joined().await?,
             RoomEvent::Message { data, .. } => self.heard(data).await?,
             RoomEvent::Exited { .. } => self.end_call("they left"),
+            // Hung up; the next call begins with joining.
+            RoomEvent::Left { room, .. } => self.client.join(&room).await?,
             RoomEvent::Full { room, .. } => return Err(format!("the room “{room}” is full").into()),
             RoomEvent::Error(words) => warn!(words, "the signalling server refused something"),
             RoomEvent::Disconnected(reason) => {
                 return Err(format!("the signalling server is gone: {reason}").into());
             }
             other => debug!(?other, "nothing to do"),
+        }
+        Ok(())
+    }
+
+    async fn other_joined(&mut self) -> Result<(), Failure> {
+        match &mut self.current {
+            Some(call) if call.connected_after.is_some() => {
+                self.screen.say("a third one came, and listens in vain");
+            }
+            Some(call) => {
+                // The newcomer may or may not have heard our offer; hearing it twice does no harm.
+                call.started = Instant::now();
+                if let Some(offer) = call.peer.repeat_offer()? {
+                    self.say(&offer).await?;
+                }
+            }
+            None => {
+                let offers = self.offerer == Offerer::Native;
+                let call = self.begin_call(false)?;
+                if offers {
+                    call.peer.offer()?;
+                }
+            }
         }
         Ok(())
     }
@@ -255,6 +281,7 @@ impl Caller {
             polite,
             Arc::clone(&meters),
             self.speaker.clone(),
+            self.messages,
         )?;
         Ok(self.current.insert(Call {
             peer,
@@ -295,6 +322,20 @@ impl Caller {
             let report = call.peer.statistics().await;
             self.screen.statistics(&report, &call.meters.snapshot());
         }
+    }
+
+    /// Whether a probing side has seen enough of this call.
+    fn probed(&self) -> bool {
+        let Some(call) = &self.current else {
+            return false;
+        };
+        self.messages == Messages::Probe && call.meters.snapshot().probed()
+    }
+
+    async fn hang_up(&mut self) -> Result<(), Failure> {
+        self.say(&json!({"type": "bye"})).await?;
+        self.end_call("you hung up");
+        Ok(self.client.leave(&self.room).await?)
     }
 
     fn end_call(&mut self, words: &str) {

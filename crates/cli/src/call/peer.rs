@@ -14,6 +14,19 @@ use tracing::{debug, info, warn};
 use super::meters::Meters;
 use crate::Failure;
 
+/// What this side does with messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Messages {
+    /// It sends back what comes.
+    Echo,
+    /// It sends, and compares what comes back.
+    Probe,
+}
+
+/// How many messages a probe sends, and how large they are at most.
+pub(crate) const PROBE_MESSAGES: u64 = 200;
+const LARGEST: usize = 64 * 1024;
+
 /// Our side of one call.
 ///
 /// Both sides may offer at the same time. Then the polite one takes its offer back, and the other one ignores
@@ -26,6 +39,8 @@ pub(crate) struct Peer {
     ignoring_offer: bool,
     meters: Arc<Meters>,
     speaker: Option<Arc<Speaker>>,
+    messages: Messages,
+    channel_open: bool,
 }
 
 impl Peer {
@@ -34,6 +49,7 @@ impl Peer {
         polite: bool,
         meters: Arc<Meters>,
         speaker: Option<Arc<Speaker>>,
+        messages: Messages,
     ) -> Result<Self, Failure> {
         let connection = PeerConnection::new(Configuration::default())?;
         let events = connection.events();
@@ -45,6 +61,8 @@ impl Peer {
             ignoring_offer: false,
             meters,
             speaker,
+            messages,
+            channel_open: false,
         })
     }
 
@@ -55,11 +73,32 @@ impl Peer {
     /// Prepares our media and a data channel; `NegotiationNeeded` then makes the offer.
     pub(crate) fn offer(&mut self) -> Result<(), Failure> {
         self.add_media()?;
+        self.open_channel()
+    }
+
+    fn open_channel(&mut self) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.channel_open, true) {
+            return Ok(());
+        }
         let channel = self
             .connection
             .create_data_channel("native", Default::default())?;
-        tokio::spawn(echo(channel, Arc::clone(&self.meters)));
+        match self.messages {
+            Messages::Echo => tokio::spawn(echo(channel, Arc::clone(&self.meters))),
+            Messages::Probe => tokio::spawn(probe(channel, Arc::clone(&self.meters))),
+        };
         Ok(())
+    }
+
+    /// The offer that waits for an answer, for somebody who came after it was made. Whoever was in the room
+    /// before is not the polite one.
+    pub(crate) fn repeat_offer(&mut self) -> Result<Option<Value>, Failure> {
+        self.polite = false;
+        if self.connection.signaling_state() != SignalingState::HaveLocalOffer {
+            return Ok(None);
+        }
+        let offer = self.connection.local_description();
+        Ok(offer.map(serde_json::to_value).transpose()?)
     }
 
     /// Takes what the peer sent; returns what is to be sent back.
@@ -88,6 +127,10 @@ impl Peer {
         description: SessionDescription,
     ) -> Result<Option<Value>, Failure> {
         let offered = description.sdp_type == peerconnection::SdpType::Offer;
+        if offered && self.heard_before(&description) {
+            debug!("the same offer again");
+            return Ok(None);
+        }
         let collision = offered && self.connection.signaling_state() != SignalingState::Stable;
         self.ignoring_offer = collision && !self.polite;
         if self.ignoring_offer {
@@ -100,7 +143,16 @@ impl Peer {
         }
         // Only now, so that our tracks take the places which the offer made for them.
         self.add_media()?;
-        self.set_local().await.map(Some)
+        let answer = self.set_local().await?;
+        if self.messages == Messages::Probe {
+            self.open_channel()?;
+        }
+        Ok(Some(answer))
+    }
+
+    fn heard_before(&self, description: &SessionDescription) -> bool {
+        let before = self.connection.remote_description();
+        before.is_some_and(|before| origin(&before.sdp) == origin(&description.sdp))
     }
 
     /// Acts on an event; returns what is to be sent to the peer.
@@ -118,6 +170,7 @@ impl Peer {
             }
             Event::DataChannel(channel) => {
                 info!(label = channel.label(), "data channel");
+                // Two echoes would answer each other for ever; a probe never starts one.
                 tokio::spawn(echo(channel, Arc::clone(&self.meters)));
             }
             Event::Track(event) => self.receive_track(&event.track),
@@ -187,6 +240,11 @@ impl Peer {
     }
 }
 
+/// The line that names a description and its version (RFC 8866 §5.2).
+fn origin(sdp: &str) -> Option<&str> {
+    sdp.lines().find(|line| line.starts_with("o="))
+}
+
 /// Sends back every message, as what it came.
 async fn echo(channel: DataChannel, meters: Arc<Meters>) {
     while let Some(message) = channel.recv().await {
@@ -200,4 +258,45 @@ async fn echo(channel: DataChannel, meters: Arc<Meters>) {
             return;
         }
     }
+}
+
+/// Sends messages of 1 B to 64 KiB, and compares each with what comes back.
+async fn probe(channel: DataChannel, meters: Arc<Meters>) {
+    if let Err(error) = channel.opened().await {
+        debug!(%error, "nothing to probe");
+        return;
+    }
+    let sending = async {
+        for number in 0..PROBE_MESSAGES {
+            if let Err(error) = channel.send(content(number)).await {
+                debug!(%error, "the probe ends");
+                return;
+            }
+        }
+    };
+    let comparing = async {
+        for number in 0..PROBE_MESSAGES {
+            match channel.recv().await {
+                Some(message) if message == Message::Binary(content(number).into()) => {
+                    meters.message(message.as_bytes().len());
+                }
+                Some(_) => meters.damaged_message(),
+                None => return,
+            }
+        }
+    };
+    tokio::join!(sending, comparing);
+}
+
+/// A message that differs from all others in size and content.
+fn content(number: u64) -> Vec<u8> {
+    let size = match number {
+        0 => 1,
+        1 => LARGEST,
+        // A step without a common factor visits the sizes evenly.
+        _ => 1 + (number as usize * 40_503) % LARGEST,
+    };
+    (0..size as u64)
+        .map(|place| (place.wrapping_mul(31) ^ number ^ (place >> 8)) as u8)
+        .collect()
 }

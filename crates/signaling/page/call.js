@@ -5,7 +5,7 @@
 //   offer=page|native     who offers: this page (default), or the side that is no page
 //   echo                  sends back every message, as the native peer does
 
-import { echoTest } from './channel.js';
+import { echo, echoTest } from './channel.js';
 import { Peer } from './peer.js';
 import { Signalling } from './signalling.js';
 
@@ -256,10 +256,10 @@ function useChannel(channel, ours) {
     channel.addEventListener('open', () => showChannel('open', true));
     channel.addEventListener('close', () => showChannel('closed', false));
   }
+  if (weEcho) {
+    echo(channel);
+  }
   channel.addEventListener('message', ({ data }) => {
-    if (weEcho) {
-      channel.send(data);
-    }
     if (typeof data === 'string') {
       log('them', data);
     }

@@ -1,4 +1,4 @@
-// The data channel: chat, and the echo test.
+// The data channel: the echo, and the test of one.
 
 const MESSAGES = 1_000;
 const LARGEST = 64 * 1024;
@@ -96,6 +96,22 @@ export async function echoTest(channel, onprogress = () => {}) {
     cleanup.abort();
   }
   return { messages: MESSAGES, bytes, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Sends back whatever comes on a channel, as fast as the channel takes it. */
+export function echo(channel) {
+  const waiting = [];
+  const send = () => {
+    while (waiting.length > 0 && channel.readyState === 'open' && channel.bufferedAmount < ENOUGH_BUFFERED) {
+      channel.send(waiting.shift());
+    }
+  };
+  channel.bufferedAmountLowThreshold = ENOUGH_BUFFERED / 2;
+  channel.addEventListener('bufferedamountlow', send);
+  channel.addEventListener('message', ({ data }) => {
+    waiting.push(data);
+    send();
+  });
 }
 
 function same(one, other) {

@@ -38,6 +38,29 @@ pub(crate) enum Offerer {
     Native,
 }
 
+/// Which DTLS versions a call may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DtlsVersion {
+    /// What both sides can.
+    Auto,
+    /// DTLS 1.2 alone.
+    #[value(name = "1.2")]
+    V12,
+    /// DTLS 1.3 alone.
+    #[value(name = "1.3")]
+    V13,
+}
+
+impl DtlsVersion {
+    fn versions(self) -> peerconnection::dtls::Versions {
+        match self {
+            DtlsVersion::Auto => peerconnection::dtls::Versions::Auto,
+            DtlsVersion::V12 => peerconnection::dtls::Versions::Dtls12,
+            DtlsVersion::V13 => peerconnection::dtls::Versions::Dtls13,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The room
@@ -46,6 +69,9 @@ pub(crate) struct Options {
     /// Who makes the offer
     #[arg(long, value_enum, default_value_t = Offerer::Page)]
     offer: Offerer,
+    /// The DTLS version to insist on
+    #[arg(long, value_enum, default_value_t = DtlsVersion::Auto)]
+    dtls: DtlsVersion,
     /// Send the test card and the tone even when there are a camera and a microphone
     #[arg(long)]
     synthetic: bool,
@@ -94,6 +120,7 @@ pub(crate) async fn run(server: &str, options: &Options) -> Result<(), Failure> 
     client.join(&options.room).await?;
     let mut caller = Caller {
         room: options.room.clone(),
+        dtls: options.dtls,
         offerer: options.offer,
         speaker,
         media,
@@ -120,6 +147,7 @@ pub(crate) async fn run(server: &str, options: &Options) -> Result<(), Failure> 
 /// One side in one room.
 struct Caller {
     room: String,
+    dtls: DtlsVersion,
     offerer: Offerer,
     speaker: Option<Arc<Speaker>>,
     media: MediaStream,
@@ -277,6 +305,7 @@ impl Caller {
         }
         let meters = Arc::new(Meters::default());
         let peer = Peer::new(
+            self.dtls.versions(),
             self.media.clone(),
             polite,
             Arc::clone(&meters),

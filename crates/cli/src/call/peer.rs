@@ -6,7 +6,7 @@ use media::{MediaKind, MediaStream, MediaStreamTrack};
 use media_capture::playout::Speaker;
 use peerconnection::{
     Configuration, DataChannel, Event, Events, IceCandidateInit, Message, PeerConnection,
-    SessionDescription, SignalingState, StatsReport,
+    SessionDescription, SignalingState, StatsReport, dtls,
 };
 use serde_json::{Value, json};
 use tracing::{debug, info, warn};
@@ -45,13 +45,20 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(
+        versions: dtls::Versions,
         media: MediaStream,
         polite: bool,
         meters: Arc<Meters>,
         speaker: Option<Arc<Speaker>>,
         messages: Messages,
     ) -> Result<Self, Failure> {
-        let connection = PeerConnection::new(Configuration::default())?;
+        let dtls = dtls::Config {
+            versions,
+            ..dtls::Config::default()
+        };
+        let connection = PeerConnection::builder(Configuration::default())
+            .dtls(dtls)
+            .build()?;
         let events = connection.events();
         Ok(Self {
             connection,

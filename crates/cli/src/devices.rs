@@ -19,7 +19,9 @@ pub(crate) async fn list() -> Result<(), Failure> {
         };
         println!(
             "{:<12} {}{note}\n             {}",
-            device.kind, device.label, device.device_id
+            device.kind.as_str(),
+            device.label,
+            device.device_id
         );
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Candidate lines, and an agent fed with arbitrary datagrams, answers, candidates and commands.
 
-use ice::{Agent, Candidate, Config, Event, Input, LocalSocket, Parameters, Path, Protocol, Server};
+use ice::{
+    Agent, Candidate, Config, Event, Input, LocalSocket, Parameters, Path, Protocol, Server,
+};
 use rand::{SeedableRng, rngs::StdRng};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,8 +10,12 @@ use stun::{AttributeType, Class, IntegrityKey, Message, Method, TransactionId, W
 
 /// A candidate line that parses is written as one that parses to the same.
 pub fn ice_candidate(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(candidate) = text.parse::<Candidate>() else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(candidate) = text.parse::<Candidate>() else {
+        return;
+    };
     let written = candidate.to_string();
     let again: Candidate = written.parse().expect("what is written parses");
     assert_eq!(again.to_string(), written);
@@ -40,7 +46,9 @@ const REMOTE: [&str; 5] = [
 ];
 
 fn addr(list: &[&str], index: u8) -> SocketAddr {
-    list[usize::from(index) % list.len()].parse().expect("an address")
+    list[usize::from(index) % list.len()]
+        .parse()
+        .expect("an address")
 }
 
 /// An agent, whatever comes: the peer it trusts may be mad, and a stranger may send anything.
@@ -61,12 +69,22 @@ pub fn ice_agent(data: &[u8]) {
     for local in LOCAL {
         agent.add_local_socket(now, LocalSocket::udp(local.parse().expect("an address")));
     }
-    agent.add_server(now, Server::Stun { addr: addr(&REMOTE, 2), url: "stun:s".into() });
+    agent.add_server(
+        now,
+        Server::Stun {
+            addr: addr(&REMOTE, 2),
+            url: "stun:s".into(),
+        },
+    );
     agent.add_server(
         now,
         Server::Turn {
             addr: addr(&REMOTE, 3),
-            protocol: if flags & 16 != 0 { Protocol::Tcp } else { Protocol::Udp },
+            protocol: if flags & 16 != 0 {
+                Protocol::Tcp
+            } else {
+                Protocol::Udp
+            },
             username: "u".into(),
             password: "p".into(),
             url: "turn:t".into(),
@@ -92,7 +110,9 @@ pub fn ice_agent(data: &[u8]) {
                 let mut message = Vec::new();
                 let id = TransactionId([kind; 12]);
                 let mut writer = Writer::new(&mut message, Class::Request, Method::BINDING, id);
-                writer.ice_username(&own.ufrag, &remote.ufrag).priority(u32::from(kind) << 20);
+                writer
+                    .ice_username(&own.ufrag, &remote.ufrag)
+                    .priority(u32::from(kind) << 20);
                 if kind & 1 != 0 {
                     writer.use_candidate();
                 }
@@ -111,8 +131,14 @@ pub fn ice_agent(data: &[u8]) {
             // An answer to something the agent has asked.
             4..=6 => {
                 let kind = bytes.byte();
-                let Some((path, id)) = asked.get(usize::from(arg) % asked.len().max(1)) else { continue };
-                let class = if kind & 1 != 0 { Class::Error } else { Class::Success };
+                let Some((path, id)) = asked.get(usize::from(arg) % asked.len().max(1)) else {
+                    continue;
+                };
+                let class = if kind & 1 != 0 {
+                    Class::Error
+                } else {
+                    Class::Success
+                };
                 let mut message = Vec::new();
                 let mut writer = Writer::new(&mut message, class, Method::BINDING, *id);
                 match kind & 1 {
@@ -180,9 +206,19 @@ pub fn ice_agent(data: &[u8]) {
 }
 
 /// What a driver does; the agent must come to rest.
-fn drain(agent: &mut Agent, now: &mut Instant, buf: &mut Vec<u8>, asked: &mut Vec<(Path, TransactionId)>) {
+fn drain(
+    agent: &mut Agent,
+    now: &mut Instant,
+    buf: &mut Vec<u8>,
+    asked: &mut Vec<(Path, TransactionId)>,
+) {
     for round in 0.. {
-        assert!(round < 1000, "the agent does not come to rest: {:?} {}", agent.poll_timeout().map(|at| *now - at), agent.report());
+        assert!(
+            round < 1000,
+            "the agent does not come to rest: {:?} {}",
+            agent.poll_timeout().map(|at| *now - at),
+            agent.report()
+        );
         let mut worked = false;
         if agent.poll_timeout().is_some_and(|at| at <= *now) {
             agent.handle_timeout(*now);

@@ -136,11 +136,7 @@ pub fn rtp_streams(data: &[u8]) {
     config.playout_delay = Some(4);
     let mut video = receive::Stream::new(config, now);
     let mut audio = receive::Stream::new(
-        receive::Config::new(
-            Ssrc(1),
-            Ssrc(9),
-            vec![kind(111, PayloadFormat::Opus, None)],
-        ),
+        receive::Config::new(Ssrc(1), Ssrc(9), vec![kind(111, PayloadFormat::Opus, None)]),
         now,
     );
     let mut sender = send::Stream::new(

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use pc_codecs::{AudioDecoder, AudioEncoder, g711};
-//! use pc_media::AudioFrame;
+//! use media::AudioFrame;
 //! use std::time::Duration;
 //!
 //! let mut encoder: Box<dyn AudioEncoder> = Box::new(g711::Encoder::new(g711::Law::A));

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use pc_codecs::{AudioDecoder, AudioEncoder, opus};
-//! use pc_media::AudioFrame;
+//! use media::AudioFrame;
 //! use std::time::Duration;
 //!
 //! let mut encoder = opus::Encoder::new(opus::EncoderConfig::default())?;

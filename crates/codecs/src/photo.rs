@@ -10,7 +10,7 @@ pub struct PhotoError(#[from] png::EncodingError);
 /// The picture, upright, as a PNG file.
 ///
 /// ```
-/// let picture = pc_media::VideoFrame::black(64, 48, std::time::Duration::ZERO)?;
+/// let picture = media::VideoFrame::black(64, 48, std::time::Duration::ZERO)?;
 /// let file = pc_codecs::photo::png(&picture)?;
 /// assert!(file.starts_with(b"\x89PNG\r\n\x1a\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

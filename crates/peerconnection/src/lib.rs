@@ -85,3 +85,13 @@ pub use stats::StatsReport;
 
 // The layers below whose types appear in this interface.
 pub use {dtls, ice, media, sctp};
+
+/// The program in the project's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
+/// So does the one in the crate's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct CrateReadme;

@@ -34,6 +34,8 @@ pub(crate) struct Streams {
     /// Windows of RTP and of RTCP, `words` words a source and protocol.
     windows: Vec<u64>,
     words: usize,
+    /// How far behind the highest index a packet may be.
+    span: u64,
     /// Positions in `streams` plus one, zero for none; a power of two long, at most half full.
     index: Vec<u32>,
     /// The source found last: packets come in bursts.
@@ -50,12 +52,15 @@ pub(crate) enum Protocol {
 
 impl Streams {
     pub(crate) fn new(window: ReplayWindow, limit: usize) -> Self {
-        // One word more than the window: the newest word fills up while the oldest one still counts in part.
-        let words = (window.packets() as usize).div_ceil(64) + 1;
+        // One word more than the window: the newest word fills up while the oldest one still counts in part. A power
+        // of two, so that finding a word takes no division.
+        let whole = (window.packets() as usize).div_ceil(64);
+        let words = (whole + 1).next_power_of_two();
         Self {
             streams: Vec::new(),
             windows: Vec::new(),
             words,
+            span: 64 * whole as u64,
             index: vec![0; 8],
             last: 0,
             limit,
@@ -151,6 +156,7 @@ impl Streams {
 
     /// The index of an RTP packet: the one nearest to the highest seen (RFC 3711 §3.3.1, appendix A). For a source that is
     /// new, its ROC is zero unless it was told. `None` when the indices are used up.
+    #[inline]
     pub(crate) fn estimate(&self, position: Option<usize>, seq: u16) -> Option<u64> {
         let stream = position.and_then(|position| self.streams.get(position));
         let told = stream.and_then(|stream| stream.told_roc);
@@ -179,6 +185,7 @@ impl Streams {
     }
 
     /// Whether an index is new (RFC 3711 §3.3.2). Changes nothing.
+    #[inline]
     pub(crate) fn check(
         &self,
         position: Option<usize>,
@@ -194,7 +201,7 @@ impl Streams {
         if index > highest {
             return Freshness::Fresh;
         }
-        if highest - index >= 64 * (self.words as u64 - 1) {
+        if highest - index >= self.span {
             return Freshness::TooOld;
         }
         let (word, bit) = self.bit(position, protocol, index);
@@ -206,6 +213,7 @@ impl Streams {
     }
 
     /// Notes an authenticated index.
+    #[inline]
     pub(crate) fn commit(&mut self, position: usize, protocol: Protocol, index: u64) {
         let highest = self.highest(position, protocol);
         if highest.is_none_or(|highest| index > highest) {
@@ -253,6 +261,7 @@ impl Streams {
             .map(|stream| (stream.ssrc, stream.rtp, stream.rtcp))
     }
 
+    #[inline]
     fn highest(&self, position: usize, protocol: Protocol) -> Option<u64> {
         let stream = self.streams.get(position)?;
         match protocol {
@@ -262,8 +271,9 @@ impl Streams {
     }
 
     /// The word and the bit of an index: the words are a ring (as in RFC 6479).
+    #[inline]
     fn bit(&self, position: usize, protocol: Protocol, index: u64) -> (usize, u64) {
-        let ring = (index / 64) as usize % self.words;
+        let ring = (index / 64) as usize & (self.words - 1);
         let word = (2 * position + protocol as usize) * self.words + ring;
         (word, 1 << (index % 64))
     }

@@ -314,10 +314,11 @@ impl<'b> Writer<'b> {
         self.attribute(AttributeType::RESERVATION_TOKEN, &token)
     }
 
-    /// ICMP.
-    pub fn icmp(&mut self, kind: u8, code: u8, data: u32) -> &mut Self {
+    /// ICMP: seven bits of type, nine of code (RFC 8656 §18.13).
+    pub fn icmp(&mut self, kind: u8, code: u16, data: u32) -> &mut Self {
+        let [i0, i1] = ((u16::from(kind & 0x7f) << 9) | (code & 0x1ff)).to_be_bytes();
         let [d0, d1, d2, d3] = data.to_be_bytes();
-        self.attribute(AttributeType::ICMP, &[0, 0, kind, code, d0, d1, d2, d3])
+        self.attribute(AttributeType::ICMP, &[0, 0, i0, i1, d0, d1, d2, d3])
     }
 
     /// CONNECTION-ID (RFC 6062 §6.2.1).

@@ -106,7 +106,7 @@ pub enum Event {
         /// ICMP type.
         kind: u8,
         /// ICMP code.
-        code: u8,
+        code: u16,
     },
     /// The allocation is gone though nobody closed it.
     Lost(Failure),

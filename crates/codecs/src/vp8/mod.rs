@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use pc_codecs::{VideoDecoder, VideoEncoder, vp8};
-//! use pc_media::{Bitrate, VideoFrame};
+//! use media::{Bitrate, VideoFrame};
 //! use std::time::Duration;
 //!
 //! let mut encoder = vp8::Encoder::new(vp8::EncoderConfig {

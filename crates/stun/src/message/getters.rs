@@ -279,10 +279,15 @@ impl<'a> Message<'a> {
         self.array(AttributeType::RESERVATION_TOKEN)
     }
 
-    /// ICMP (RFC 8656 §18.13): type, code and error data.
-    pub fn icmp(&self) -> Option<(u8, u8, u32)> {
-        let [_, _, kind, code, d0, d1, d2, d3] = self.array(AttributeType::ICMP)?;
-        Some((kind, code, u32::from_be_bytes([d0, d1, d2, d3])))
+    /// ICMP (RFC 8656 §18.13): type, code and error data. The figure gives the type seven bits and the code nine.
+    pub fn icmp(&self) -> Option<(u8, u16, u32)> {
+        let [_, _, i0, i1, d0, d1, d2, d3] = self.array(AttributeType::ICMP)?;
+        let bits = u16::from_be_bytes([i0, i1]);
+        Some((
+            (bits >> 9) as u8,
+            bits & 0x1ff,
+            u32::from_be_bytes([d0, d1, d2, d3]),
+        ))
     }
 
     /// CONNECTION-ID (RFC 6062 §6.2.1).

@@ -15,13 +15,14 @@ const RAISE: Duration = Duration::from_millis(15);
 const CALM: Duration = Duration::from_secs(10);
 const LOWER: Duration = Duration::from_millis(5);
 const SPARE: Duration = Duration::from_millis(10);
-/// What waits beyond the target by this much is thrown away.
+/// What waits beyond the target by this much, at once or on average, is thrown away.
 const EXCESS: Duration = Duration::from_millis(200);
-/// Speed per second of sound too much, beyond what is never corrected: 60 ms too much are played 1 % faster, which
-/// nobody hears.
+const AVERAGE_EXCESS: Duration = Duration::from_millis(80);
+/// Speed per second of sound too much, beyond what is never corrected. Half a percent is a twelfth of a semitone,
+/// which nobody hears, and more than any two clocks differ by.
 const HASTE: f64 = 0.2;
 const TOLERATED: f64 = 0.010;
-const MOST_HASTE: f64 = 0.02;
+const MOST_HASTE: f64 = 0.005;
 
 /// How playing went so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -109,15 +110,25 @@ impl PlayoutBuffer {
         resampler.process(sound.samples(), &mut self.scratch);
         self.resampler = Some(resampler);
         self.queue.extend(self.scratch.drain(..));
-        let limit = self.wanted() + self.frames(EXCESS);
-        if self.waiting() > limit {
-            let excess = self.waiting() - self.wanted();
-            self.queue
-                .drain(..excess * usize::from(self.format.channels));
-            self.dropped += excess;
-            self.average = self.wanted() as f64;
-        }
+        self.shed();
         Ok(())
+    }
+
+    /// Throws away what waits in vain.
+    fn shed(&mut self) {
+        let (waiting, wanted) = (self.waiting(), self.wanted());
+        let late = self.average as usize;
+        let excess = if waiting > wanted + self.frames(EXCESS) {
+            waiting - wanted
+        } else if self.playing && late > wanted + self.frames(AVERAGE_EXCESS) {
+            (late - wanted).min(waiting)
+        } else {
+            return;
+        };
+        self.queue
+            .drain(..excess * usize::from(self.format.channels));
+        self.dropped += excess;
+        self.average = wanted as f64;
     }
 
     /// Fills `out` with the next sound, and with silence where there is none.

@@ -69,11 +69,18 @@ pub(crate) fn test() -> Outcome {
 pub(crate) fn conformance() -> Outcome {
     task("conformance", || {
         setup::ensure()?;
-        run_all([Step {
-            name: "conformance",
-            what: "rules of the standards, and others' codecs",
-            command: test_command(Some("conformance|differential")),
-        }])
+        run_all([
+            Step {
+                name: "conformance",
+                what: "rules of the standards, and others' codecs",
+                command: test_command(Some("conformance|differential")),
+            },
+            Step {
+                name: "sequences",
+                what: "every sequence of six operations on a peer connection",
+                command: long_tests(),
+            },
+        ])
     })
 }
 
@@ -134,6 +141,13 @@ pub(crate) fn coverage() -> Outcome {
         println!("the report is {}", index.display());
         Ok(())
     })
+}
+
+/// The explorations that are too long for every day.
+fn long_tests() -> Command {
+    let mut command = cargo(["test", "--package", "peerconnection", "--lib"]);
+    command.args(["--", "--ignored", "--nocapture", "--test-threads=1"]);
+    command
 }
 
 /// All tests, or those of the test files whose names begin with one of `files` (a|b|c), which may need other

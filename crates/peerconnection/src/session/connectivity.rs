@@ -192,14 +192,12 @@ impl Session {
 
     /// Creates, updates and removes transports as the descriptions in force say.
     pub(super) fn match_transports(&mut self, now: Instant) {
-        let Some(local) = self.jsep.local() else {
-            return;
-        };
         let mut wanted: Vec<usize> = Vec::new();
-        for section in local
-            .described
-            .sections
-            .iter()
+        // None when the first offer was rolled back: its transports go (RFC 9429 §5.7).
+        let described = self.jsep.local().map(|local| &local.described);
+        for section in described
+            .into_iter()
+            .flat_map(|described| &described.sections)
             .filter(|section| !section.rejected)
         {
             if !wanted.contains(&section.transport) {

@@ -216,7 +216,8 @@ impl Session {
     }
 
     /// Applies a description of the peer (`setRemoteDescription`). An offer rolls a pending local
-    /// offer back first, as perfect negotiation needs it.
+    /// offer back first, as perfect negotiation needs it: the state is `stable` in between, and stays so when the
+    /// offer then fails.
     ///
     /// # Errors
     /// `InvalidStateError` when the state does not take this description; an `RTCError` with
@@ -227,6 +228,10 @@ impl Session {
         now: Instant,
         description: &SessionDescription,
     ) -> Result<(), Error> {
+        let rolled_back = self.jsep.yield_to(description)?;
+        if !rolled_back.is_empty() {
+            self.after_description(now, rolled_back);
+        }
         let notices = self.jsep.set_remote(description)?;
         self.after_description(now, notices);
         self.add_described_candidates(now);

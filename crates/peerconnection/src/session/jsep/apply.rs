@@ -26,8 +26,9 @@ impl Jsep {
         };
         let mut notices = Vec::new();
         for (index, section) in applied.described.sections.iter().enumerate() {
-            let Some(transceiver) = section.transceiver.and_then(|id| self.transceiver_mut(id))
-            else {
+            // An answer that was made for an earlier offer is for whom its section now belongs to.
+            let associated = self.slots.get(index).and_then(|slot| slot.transceiver);
+            let Some(transceiver) = associated.and_then(|id| self.transceiver_mut(id)) else {
                 continue;
             };
             transceiver.section = Some(index);
@@ -89,7 +90,7 @@ impl Jsep {
                 self.finish_exchange(&mut notices);
             }
         }
-        self.announce_state(before, &mut notices);
+        self.finish_notices(before, &mut notices);
         notices
     }
 
@@ -146,7 +147,7 @@ impl Jsep {
                 }
                 (false, _) => section.direction.reversed(),
             };
-            process_remote_track(transceiver, direction, section, &mut notices);
+            process_remote_track(transceiver, direction, section.stream_ids(), &mut notices);
             if !offer {
                 prune_layers(&mut transceiver.sender.encodings, section);
                 transceiver.sender.codecs =
@@ -176,7 +177,7 @@ impl Jsep {
                 self.finish_exchange(&mut notices);
             }
         }
-        self.announce_state(before, &mut notices);
+        self.finish_notices(before, &mut notices);
         notices
     }
 
@@ -228,25 +229,13 @@ impl Jsep {
                 let direction = transceiver
                     .current_direction
                     .unwrap_or(TransceiverDirection::Inactive);
-                let fired = transceiver
-                    .fired_direction
-                    .is_some_and(TransceiverDirection::receives);
-                transceiver.receiver.streams = before
+                let streams = before
                     .map(|before| before.receiver.streams.clone())
                     .unwrap_or_default();
-                match (fired, direction.receives()) {
-                    (true, false) => notices.push(Notice::Mute(transceiver.id)),
-                    (false, true) => notices.push(Notice::Track(transceiver.id)),
-                    _ => {}
-                }
+                process_remote_track(&mut transceiver, direction, streams, &mut notices);
                 transceiver.fired_direction = transceiver.current_direction;
             }
             if before.is_none() && transceiver.by_remote_offer && !transceiver.by_add_track {
-                notices.push(Notice::Stopped(transceiver.id));
-                continue;
-            }
-            if transceiver.stopping && transceiver.section.is_none() {
-                // Stopped while it was on offer; the peer never agreed to it.
                 notices.push(Notice::Stopped(transceiver.id));
                 continue;
             }
@@ -256,8 +245,10 @@ impl Jsep {
         self.transceivers = kept;
         self.pending_local = None;
         self.pending_remote = None;
+        // "Clear the negotiation-needed flag and update it": what was offered in vain needs to be offered again.
+        self.negotiation_needed = false;
         let before = std::mem::replace(&mut self.state, SignalingState::Stable);
-        self.announce_state(before, &mut notices);
+        self.finish_notices(before, &mut notices);
         Ok(notices)
     }
 
@@ -266,13 +257,9 @@ impl Jsep {
         &self,
         sdp_type: SdpType,
         described: &Described,
-        rolled_back: bool,
     ) -> Result<(), Error> {
         let wrong = |message: String| Err(Error::InvalidAccess(message));
-        let slots = match &self.stable {
-            Some(stable) if rolled_back => &stable.slots,
-            _ => &self.slots,
-        };
+        let slots = &self.slots;
         let answer = sdp_type != SdpType::Offer;
         let sections = &described.sections;
         if sections.len() < slots.len() || (answer && sections.len() != slots.len()) {
@@ -322,6 +309,9 @@ impl Jsep {
                     "media section {index} answers with a=setup:actpass"
                 ));
             }
+            if answer && described.speaks_for_itself(&section.mid) {
+                self.check_restart(index, section)?;
+            }
         }
         for mid in described.bundle.iter().flatten() {
             if !sections.iter().any(|section| section.mid == *mid) {
@@ -343,6 +333,70 @@ impl Jsep {
             }
         }
         Ok(())
+    }
+
+    /// Whether an answer made here is one to the offer that waits, and not to one before it.
+    pub(super) fn check_local_answer(&self, described: &Described) -> Result<(), Error> {
+        let offered = self
+            .pending_remote
+            .as_ref()
+            .map(|offer| offer.described.sections.as_slice())
+            .unwrap_or_default();
+        let fits = offered.len() == described.sections.len()
+            && offered
+                .iter()
+                .zip(&described.sections)
+                .all(|(offered, answered)| {
+                    offered.mid == answered.mid
+                        && offered.kind == answered.kind
+                        && (!offered.rejected || answered.rejected)
+                });
+        if fits {
+            Ok(())
+        } else {
+            Err(Error::InvalidAccess(
+                "the answer was made for another offer".into(),
+            ))
+        }
+    }
+
+    /// RFC 9429 §5.10: an answer brings new ICE credentials when the offer did, and only then.
+    fn check_restart(&self, index: usize, answered: &Section) -> Result<(), Error> {
+        // What a bundled section says of its transport counts for nothing (RFC 9143 §7.1.3).
+        let spoke = [&self.current_local, &self.current_remote]
+            .into_iter()
+            .flatten()
+            .any(|applied| {
+                applied.sdp_type == SdpType::Answer
+                    && applied.described.speaks_for_itself(&answered.mid)
+            });
+        if !spoke {
+            return Ok(());
+        }
+        let section = |applied: &Option<Applied>| -> Option<Section> {
+            let section = applied.as_ref()?.described.sections.get(index)?;
+            (section.mid == answered.mid && !section.rejected && !section.ice_ufrag.is_empty())
+                .then(|| section.clone())
+        };
+        let (Some(before), Some(theirs), Some(offered)) = (
+            section(&self.current_local),
+            section(&self.current_remote),
+            section(&self.pending_local),
+        ) else {
+            return Ok(());
+        };
+        let differ = |one: &Section, two: &Section| {
+            (&one.ice_ufrag, &one.ice_pwd) != (&two.ice_ufrag, &two.ice_pwd)
+        };
+        match (differ(&before, &offered), differ(&theirs, answered)) {
+            (true, false) => Err(Error::InvalidAccess(format!(
+                "the answer to an ICE restart has no new credentials in media section {index}"
+            ))),
+            (false, true) => Err(Error::InvalidAccess(format!(
+                "the answer restarts ICE in media section {index}, which was not offered"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn remember_stable(&mut self) {
@@ -558,6 +612,12 @@ impl Jsep {
                 transceiver.stop();
                 notices.push(Notice::Stopped(transceiver.id));
             }
+            // One that was stopped before the peer heard of it is never described; the text would have it need
+            // negotiation for ever.
+            if transceiver.section.is_none() && transceiver.stopping {
+                notices.push(Notice::Stopped(transceiver.id));
+                return false;
+            }
             let gone = rejected && transceiver.stopped;
             if gone && let Some(slot) = transceiver.section.and_then(|index| slots.get_mut(index)) {
                 slot.transceiver = None;
@@ -567,10 +627,17 @@ impl Jsep {
         self.negotiation_needed = false;
     }
 
-    fn announce_state(&self, before: SignalingState, notices: &mut Vec<Notice>) {
+    /// Brings the notices into the order in which the text fires their events (W3C WebRTC §4.4.1.5, steps 11 to 20).
+    fn finish_notices(&self, before: SignalingState, notices: &mut Vec<Notice>) {
         if self.state != before {
-            notices.insert(0, Notice::Signaling(self.state));
+            notices.push(Notice::Signaling(self.state));
         }
+        notices.sort_by_key(|notice| match notice {
+            Notice::Stopped(_) => 0,
+            Notice::Signaling(_) => 1,
+            Notice::Mute(_) => 2,
+            Notice::Track(_) => 3,
+        });
     }
 }
 
@@ -578,11 +645,11 @@ impl Jsep {
 fn process_remote_track(
     transceiver: &mut crate::session::transceiver::Transceiver,
     direction: TransceiverDirection,
-    section: &Section,
+    streams: Vec<String>,
     notices: &mut Vec<Notice>,
 ) {
     let streams = if direction.receives() {
-        section.stream_ids()
+        streams
     } else {
         Vec::new()
     };

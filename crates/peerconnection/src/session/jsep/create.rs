@@ -3,6 +3,7 @@
 use super::model::{Msid, RidLine, Setup, SimulcastLine, Source};
 use super::{Credentials, Described, Jsep, Section, SectionKind, Slot, random_text};
 use crate::configuration::BundlePolicy;
+use crate::description::SdpType;
 use crate::session::codecs::{self, answered_codecs, answered_extensions};
 use crate::session::transceiver::{Transceiver, TransceiverId};
 use std::collections::VecDeque;
@@ -85,13 +86,31 @@ impl Jsep {
             // RFC 8842 §5.2: an offer leaves the choice to the answerer.
             section.setup = Some(Setup::Actpass);
         }
-        described.bundle = bundle_of(
-            described
-                .sections
-                .iter()
-                .filter(|section| !section.rejected),
-        );
+        described.bundle = self.offered_bundle(&described);
         described
+    }
+
+    /// The group of all sections, the one that speaks for it first: that of the first transceiver which is not stopped
+    /// (W3C WebRTC §4.4.2, final steps to create an offer), if it has an address of its own (RFC 9143 §7.2.1).
+    fn offered_bundle(&self, described: &Described) -> Vec<Vec<String>> {
+        let mut sections: Vec<&Section> = described
+            .sections
+            .iter()
+            .filter(|section| !section.rejected)
+            .collect();
+        let tagged = self
+            .transceivers
+            .iter()
+            .filter(|transceiver| !transceiver.stopping)
+            .find_map(|transceiver| {
+                sections.iter().position(|section| {
+                    section.transceiver == Some(transceiver.id) && !section.bundle_only
+                })
+            });
+        if let Some(tagged) = tagged {
+            sections[..=tagged].rotate_right(1);
+        }
+        bundle_of(sections.into_iter())
     }
 
     /// A section that was there before.
@@ -108,7 +127,34 @@ impl Jsep {
         };
         section.transport = slot.transport;
         section.transceiver = slot.transceiver;
+        self.keep_answered_order(&mut section);
         Some(section)
+    }
+
+    /// RFC 9429 §5.2.2: without preferences, formats come in the order of the last answer, new ones after them.
+    fn keep_answered_order(&self, section: &mut Section) {
+        let preferred = section
+            .transceiver
+            .and_then(|id| self.transceiver(id))
+            .is_some_and(|transceiver| !transceiver.preferences.is_empty());
+        let answer = [&self.current_local, &self.current_remote]
+            .into_iter()
+            .flatten()
+            .find(|applied| applied.sdp_type == SdpType::Answer)
+            .and_then(|applied| {
+                let sections = &applied.described.sections;
+                sections.iter().find(|known| known.mid == section.mid)
+            });
+        let Some(answer) = answer.filter(|_| !preferred) else {
+            return;
+        };
+        section.codecs.sort_by_key(|codec| {
+            answer
+                .codecs
+                .iter()
+                .position(|known| known.payload_type == codec.payload_type)
+                .unwrap_or(usize::MAX)
+        });
     }
 
     /// The section of a transceiver; none when it is gone or stopping.
@@ -163,7 +209,10 @@ impl Jsep {
     pub(super) fn build_answer(&mut self, offer: &Described) -> Described {
         let mut described = self.new_description();
         for (index, offered) in offer.sections.iter().enumerate() {
-            let section = self.answered_section(index, offered).unwrap_or_else(|| {
+            let answered = self
+                .answered_section(index, offered)
+                .filter(|_| self.has_room_for(offer, index));
+            let section = answered.unwrap_or_else(|| {
                 let mut section = rejected(offered.kind.clone(), offered.mid.clone());
                 // RFC 3264 §6: a rejected section gives the formats back.
                 section.protocol.clone_from(&offered.protocol);
@@ -229,6 +278,27 @@ impl Jsep {
         described
     }
 
+    /// Whether the bundle policy lets this section have the transport it needs (RFC 9429 §5.3.1).
+    fn has_room_for(&self, offer: &Described, index: usize) -> bool {
+        let section = &offer.sections[index];
+        let first = offer.sections.iter().position(|other| {
+            !other.rejected
+                && match self.policy {
+                    BundlePolicy::MaxBundle => true,
+                    BundlePolicy::Balanced => other.kind == section.kind,
+                    BundlePolicy::MaxCompat => false,
+                }
+        });
+        match first {
+            None => true,
+            Some(first) if first == index => true,
+            Some(first) => {
+                let group = offer.bundle_of(&offer.sections[first].mid);
+                group.is_some_and(|group| group.contains(&section.mid))
+            }
+        }
+    }
+
     fn answered_section(&self, index: usize, offered: &Section) -> Option<Section> {
         let slot = self.slots.get(index)?;
         if offered.rejected {
@@ -273,7 +343,8 @@ impl Jsep {
         Some(section)
     }
 
-    /// RFC 9429 §5.3.1: new credentials answer new credentials.
+    /// RFC 8839 §4.4.2: new credentials answer new credentials, and only those; a restart that this side wants waits
+    /// for an offer of its own.
     fn answer_credentials(
         &mut self,
         transport: usize,
@@ -288,7 +359,7 @@ impl Jsep {
             before.is_some_and(|before| !before.rejected && before.ice_ufrag != offered.ice_ufrag);
         let keep = self.pending_local.is_some() || !restarted;
         self.local_credentials(transport)
-            .filter(|current| keep && !self.to_replace.contains(current))
+            .filter(|_| keep)
             .unwrap_or_else(|| self.new_credentials())
     }
 
@@ -342,11 +413,16 @@ struct Placement {
 
 impl Placement {
     fn new(jsep: &Jsep) -> Self {
-        let agreed = jsep.current_local.is_some() || jsep.pending_local.is_some();
+        // What an answer made one group stays one, and takes in what is new (RFC 9429 §5.2.2).
+        let answer = [&jsep.current_local, &jsep.current_remote]
+            .into_iter()
+            .flatten()
+            .find(|applied| applied.sdp_type == SdpType::Answer);
         let bundled = jsep
             .slots
             .iter()
-            .find(|slot| agreed && !slot.rejected)
+            .filter(|slot| !slot.rejected)
+            .find(|slot| answer.is_some_and(|it| it.described.bundle_of(&slot.mid).is_some()))
             .map(|slot| slot.transport);
         Placement {
             bundled,

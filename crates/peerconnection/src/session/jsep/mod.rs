@@ -296,13 +296,7 @@ impl Jsep {
         if let Some(transceiver) = self.transceiver_mut(id) {
             transceiver.stopping = true;
             transceiver.direction = TransceiverDirection::Inactive;
-            // The peer never heard of it: nothing is to be negotiated.
-            if transceiver.section.is_none() {
-                transceiver.stop();
-            }
         }
-        self.transceivers
-            .retain(|transceiver| !transceiver.stopped || transceiver.section.is_some());
         Ok(())
     }
 
@@ -462,37 +456,37 @@ impl Jsep {
         }
         self.check_transition(description.sdp_type, false)?;
         let offer = description.sdp_type == SdpType::Offer;
-        if description.sdp.is_empty()
-            && (if offer {
+        if description.sdp.is_empty() {
+            if !self.is_last_created_current(offer) {
+                if offer {
+                    self.create_offer(false)?
+                } else {
+                    self.create_answer()?
+                };
+            }
+        } else {
+            let last = if offer {
                 &self.last_offer
             } else {
                 &self.last_answer
-            })
-            .is_none()
-        {
-            if offer {
-                self.create_offer(false)?
-            } else {
-                self.create_answer()?
             };
+            if last.as_ref().is_none_or(|(sdp, _)| *sdp != description.sdp) {
+                return Err(Error::InvalidModification(format!(
+                    "the {} is not the last one created here",
+                    description.sdp_type
+                )));
+            }
         }
-        let (sdp, described) = match if offer {
+        let last = if offer {
             &self.last_offer
         } else {
             &self.last_answer
-        } {
-            Some((sdp, described)) => (sdp.clone(), described.clone()),
-            None => {
-                return Err(Error::InvalidModification(
-                    "this description was not created here".into(),
-                ));
-            }
         };
-        if !description.sdp.is_empty() && description.sdp != sdp {
-            return Err(Error::InvalidModification(format!(
-                "the {} is not the last one created",
-                description.sdp_type
-            )));
+        let Some((_, described)) = last.clone() else {
+            return Err(Error::Operation("nothing was created".into()));
+        };
+        if !offer {
+            self.check_local_answer(&described)?;
         }
         Ok(self.apply_local(Applied {
             sdp_type: description.sdp_type,
@@ -501,7 +495,56 @@ impl Jsep {
         }))
     }
 
-    /// `setRemoteDescription`. An offer that meets a local offer rolls that back first.
+    /// Whether the description last created still says what a new one would: "accurately represents the system
+    /// state" (W3C WebRTC §4.4.2, `setLocalDescription`).
+    fn is_last_created_current(&mut self, offer: bool) -> bool {
+        let last = if offer {
+            &self.last_offer
+        } else {
+            &self.last_answer
+        };
+        let Some((_, last)) = last.clone() else {
+            return false;
+        };
+        let mut fresh = match (offer, &self.pending_remote) {
+            (true, _) => self.build_offer(),
+            (false, Some(remote)) => {
+                let remote = remote.described.clone();
+                self.build_answer(&remote)
+            }
+            (false, None) => return false,
+        };
+        // New credentials are as good as those made before, unless these are to be replaced.
+        for (fresh, last) in fresh.sections.iter_mut().zip(&last.sections) {
+            let credentials = Credentials {
+                ufrag: last.ice_ufrag.clone(),
+                pwd: last.ice_pwd.clone(),
+            };
+            if !self.to_replace.contains(&credentials) {
+                fresh.ice_ufrag = credentials.ufrag;
+                fresh.ice_pwd = credentials.pwd;
+            }
+        }
+        fresh.version = last.version;
+        fresh == last
+    }
+
+    /// The first steps of `setRemoteDescription`: an offer that meets a local offer rolls that back, whatever comes of
+    /// the new one (W3C WebRTC §4.4.2).
+    pub(crate) fn yield_to(
+        &mut self,
+        description: &SessionDescription,
+    ) -> Result<Vec<Notice>, Error> {
+        let glare =
+            description.sdp_type == SdpType::Offer && self.state == SignalingState::HaveLocalOffer;
+        if glare {
+            self.rollback()
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    /// `setRemoteDescription`, after [`Jsep::yield_to`].
     pub(crate) fn set_remote(
         &mut self,
         description: &SessionDescription,
@@ -510,34 +553,14 @@ impl Jsep {
         if description.sdp_type == SdpType::Rollback {
             return self.rollback();
         }
-        let glare =
-            description.sdp_type == SdpType::Offer && self.state == SignalingState::HaveLocalOffer;
-        if !glare {
-            self.check_transition(description.sdp_type, true)?;
-        }
+        self.check_transition(description.sdp_type, true)?;
         let described = text::read(&description.sdp)?;
-        let mut notices = if glare {
-            self.check_remote(description.sdp_type, &described, true)?;
-            self.rollback()?
-        } else {
-            self.check_remote(description.sdp_type, &described, false)?;
-            Vec::new()
-        };
-        let text = Some(description.sdp.clone());
-        notices.extend(self.apply_remote(Applied {
+        self.check_remote(description.sdp_type, &described)?;
+        Ok(self.apply_remote(Applied {
             sdp_type: description.sdp_type,
             described,
-            text,
-        }));
-        // The state changes once for the application, although it went by way of stable.
-        if glare
-            && let Some(first) = notices
-                .iter()
-                .position(|notice| matches!(notice, Notice::Signaling(_)))
-        {
-            notices.remove(first);
-        }
-        Ok(notices)
+            text: Some(description.sdp.clone()),
+        }))
     }
 
     /// RFC 9429 §3.2: which descriptions a state takes.

@@ -9,7 +9,7 @@ use crate::states::TransceiverDirection;
 use media::MediaKind;
 
 /// One session description.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Described {
     /// `o=`: the session id and its version.
     pub(crate) session_id: u64,
@@ -31,6 +31,12 @@ impl Described {
             .find(|group| group.iter().any(|member| member == mid))
             .map(Vec::as_slice)
     }
+
+    /// Whether this section is in no group, or is the one that speaks for its group.
+    pub(crate) fn speaks_for_itself(&self, mid: &str) -> bool {
+        self.bundle_of(mid)
+            .is_none_or(|group| group.first().is_some_and(|first| first == mid))
+    }
 }
 
 /// What a section is for.
@@ -43,7 +49,7 @@ pub(crate) enum SectionKind {
 }
 
 /// One `m=` section.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Section {
     pub(crate) kind: SectionKind,
     pub(crate) mid: String,

@@ -18,7 +18,7 @@ impl Jsep {
     }
 
     /// "Check if negotiation is needed".
-    fn is_negotiation_needed(&self) -> bool {
+    pub(super) fn is_negotiation_needed(&self) -> bool {
         if !self.to_replace.is_empty() {
             return true;
         }

@@ -193,13 +193,12 @@ impl Session {
     /// Creates, updates and removes transports as the descriptions in force say.
     pub(super) fn match_transports(&mut self, now: Instant) {
         let mut wanted: Vec<usize> = Vec::new();
-        // None when the first offer was rolled back: its transports go (RFC 9429 §5.7).
-        let described = self.jsep.local().map(|local| &local.described);
-        for section in described
+        // What an offer gives up is kept until the answer; what was only offered goes with a rollback (RFC 9429 §5.7).
+        let sections = [&self.jsep.pending_local, &self.jsep.current_local]
             .into_iter()
-            .flat_map(|described| &described.sections)
-            .filter(|section| !section.rejected)
-        {
+            .flatten()
+            .flat_map(|applied| &applied.described.sections);
+        for section in sections.filter(|section| !section.rejected) {
             if !wanted.contains(&section.transport) {
                 wanted.push(section.transport);
             }
@@ -299,14 +298,13 @@ impl Session {
             && transport.agent.local_parameters().ufrag != credentials.ufrag
         {
             set_local(&mut transport.agent, now, &credentials);
+            transport.remote_ufrag.clear();
+            transport.told_candidates.clear();
+            transport.told_end = false;
         }
-        let (Some(local), Some(remote)) = (self.jsep.local(), self.jsep.remote()) else {
+        let Some((local, remote)) = self.jsep.agreed() else {
             return;
         };
-        // A remote offer counts once this side has answered it.
-        if local.sdp_type == SdpType::Offer && remote.sdp_type == SdpType::Offer {
-            return;
-        }
         let pairs = || {
             local
                 .described
@@ -314,8 +312,13 @@ impl Session {
                 .iter()
                 .zip(&remote.described.sections)
         };
+        // While a restart is on offer, the peer's part of it is not known.
+        let own = &transport.agent.local_parameters().ufrag;
         let mut speaking = pairs().filter(|(ours, theirs)| {
-            ours.transport == number && !theirs.rejected && !theirs.ice_ufrag.is_empty()
+            ours.transport == number
+                && ours.ice_ufrag == *own
+                && !theirs.rejected
+                && !theirs.ice_ufrag.is_empty()
         });
         let Some((ours, theirs)) = speaking.next() else {
             return;
@@ -405,7 +408,7 @@ impl Session {
                         .iter()
                         .position(|slot| slot.transport == number && !slot.rejected);
                     let ufrag = transport.agent.local_parameters().ufrag.clone();
-                    transport.local_candidates.push(candidate.clone());
+                    transport.remember_candidate(&candidate);
                     self.events
                         .push_back(Event::IceCandidate(Some(IceCandidate {
                             candidate,
@@ -612,12 +615,10 @@ impl Session {
             else {
                 continue;
             };
-            if transport.agent.local_parameters().ufrag != section.ice_ufrag {
-                continue;
-            }
             section.candidates = transport
                 .local_candidates
                 .iter()
+                .filter(|candidate| candidate.ufrag.as_deref() == Some(&*section.ice_ufrag))
                 .map(|candidate| {
                     candidate
                         .to_string()
@@ -625,8 +626,9 @@ impl Session {
                         .to_owned()
                 })
                 .collect();
-            section.end_of_candidates =
-                transport.agent.gathering_state() == ice::GatheringState::Complete;
+            section.end_of_candidates = transport.agent.local_parameters().ufrag
+                == section.ice_ufrag
+                && transport.agent.gathering_state() == ice::GatheringState::Complete;
         }
         jsep::to_description(&applied)
     }

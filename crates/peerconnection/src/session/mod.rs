@@ -234,7 +234,6 @@ impl Session {
         }
         let notices = self.jsep.set_remote(description)?;
         self.after_description(now, notices);
-        self.add_described_candidates(now);
         Ok(())
     }
 
@@ -645,6 +644,7 @@ impl Session {
 
     fn after_description(&mut self, now: Instant, notices: Vec<Notice>) {
         self.match_transports(now);
+        self.add_described_candidates(now);
         self.match_streams(now);
         for notice in notices {
             let event = match notice {

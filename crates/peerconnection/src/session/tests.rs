@@ -1,5 +1,8 @@
 //! Two whole sessions on a simulated network and a simulated clock.
 
+mod perfect;
+mod sequences;
+
 use super::*;
 use crate::states::DtlsTransportState;
 use ::media::MediaKind;
@@ -18,6 +21,10 @@ struct Side {
     open: bool,
     messages: Vec<Bytes>,
     frames: usize,
+    /// Whose frames came.
+    seen: Vec<TransceiverId>,
+    /// How often negotiation was asked for, and not begun.
+    negotiation_needed: u32,
     /// The last datagrams that came, to send them again.
     heard: Vec<Datagram>,
 }
@@ -39,6 +46,8 @@ impl Side {
             open: false,
             messages: Vec::new(),
             frames: 0,
+            seen: Vec::new(),
+            negotiation_needed: 0,
             heard: Vec::new(),
         }
     }
@@ -47,6 +56,7 @@ impl Side {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::ConnectionStateChange(state) => self.states.push(state),
+                Event::NegotiationNeeded => self.negotiation_needed += 1,
                 Event::ChannelIncoming(id) => self.channel = Some(id),
                 Event::ChannelOpen(id) if self.channel == Some(id) => self.open = true,
                 Event::ChannelReadable(id) => {
@@ -57,8 +67,11 @@ impl Side {
                 _ => {}
             }
         }
-        while self.session.poll_frame().is_some() {
+        while let Some((id, _)) = self.session.poll_frame() {
             self.frames += 1;
+            if !self.seen.contains(&id) {
+                self.seen.push(id);
+            }
         }
     }
 
@@ -145,28 +158,34 @@ fn pair(seed: u64, link: LinkConfig) -> Pair<Side, Side> {
             )
             .expect("a track");
     }
-    let gather = |side: &mut Side| {
-        side.session
-            .set_local_description(now, None)
-            .expect("a local description");
-        if side.session.wants_sockets() {
-            side.session
-                .add_local_socket(now, ice::LocalSocket::udp(side.address));
-            side.session.local_sockets_complete(now);
-        }
-        side.session.local_description().expect("a description")
-    };
-    let offer = gather(&mut pair.a);
+    let offer = describe(&mut pair.a, now);
     pair.b
         .session
         .set_remote_description(now, &offer)
         .expect("the offer is taken");
-    let answer = gather(&mut pair.b);
+    let answer = describe(&mut pair.b, now);
     pair.a
         .session
         .set_remote_description(now, &answer)
         .expect("the answer is taken");
     pair
+}
+
+/// The local description that is due, with candidates.
+fn describe(side: &mut Side, now: Instant) -> SessionDescription {
+    side.session
+        .set_local_description(now, None)
+        .expect("a local description");
+    gather(side, now);
+    side.session.local_description().expect("a description")
+}
+
+fn gather(side: &mut Side, now: Instant) {
+    if side.session.wants_sockets() {
+        side.session
+            .add_local_socket(now, ice::LocalSocket::udp(side.address));
+        side.session.local_sockets_complete(now);
+    }
 }
 
 fn established(seed: u64, link: LinkConfig) -> Pair<Side, Side> {

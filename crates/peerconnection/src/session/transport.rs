@@ -108,6 +108,17 @@ impl Transport {
         }
     }
 
+    /// Keeps a candidate of this side for the descriptions; the agent tells it anew when it goes back to earlier
+    /// credentials.
+    pub(super) fn remember_candidate(&mut self, candidate: &ice::Candidate) {
+        self.local_candidates.retain(|known| {
+            known.ufrag != candidate.ufrag
+                || (&known.address, known.port, known.typ)
+                    != (&candidate.address, candidate.port, candidate.typ)
+        });
+        self.local_candidates.push(candidate.clone());
+    }
+
     /// The DTLS role, once there is one.
     pub(super) fn is_client(&self) -> Option<bool> {
         self.client

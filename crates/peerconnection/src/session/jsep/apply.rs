@@ -125,6 +125,7 @@ impl Jsep {
                 .local()
                 .and_then(|local| local.described.sections.get(index))
                 .cloned();
+            let streams = self.streams_of(section);
             let Some(transceiver) = self.transceiver_mut(id) else {
                 continue;
             };
@@ -147,7 +148,7 @@ impl Jsep {
                 }
                 (false, _) => section.direction.reversed(),
             };
-            process_remote_track(transceiver, direction, section.stream_ids(), &mut notices);
+            process_remote_track(transceiver, direction, streams, &mut notices);
             if !offer {
                 prune_layers(&mut transceiver.sender.encodings, section);
                 transceiver.sender.codecs =
@@ -457,15 +458,21 @@ impl Jsep {
         }
     }
 
-    /// The transport of the group that a remote section is offered in.
+    /// The transport of the group that a remote section is offered in: that of a section which was in it before and
+    /// stays, else of one before this.
     fn bundled_transport(&self, described: &Described, index: usize) -> Option<usize> {
         let group = described.bundle_of(&described.sections[index].mid)?;
-        let member = |slot: &&Slot| !slot.rejected && group.contains(&slot.mid);
+        let member = |(slot, section): &(&Slot, &Section)| {
+            !slot.rejected
+                && !section.rejected
+                && slot.mid == section.mid
+                && group.contains(&slot.mid)
+        };
         self.slots
             .iter()
-            .take(index)
+            .zip(&described.sections)
             .find(member)
-            .map(|slot| slot.transport)
+            .map(|(slot, _)| slot.transport)
     }
 
     fn count_transports(&mut self) {
@@ -476,6 +483,15 @@ impl Jsep {
             .map(|slot| slot.transport + 1)
             .max();
         self.next_transport = self.next_transport.max(used.unwrap_or(0));
+    }
+
+    /// The streams that the peer puts a track in; the default one when it says nothing (RFC 9429 §5.8.2).
+    fn streams_of(&self, section: &Section) -> Vec<String> {
+        if section.msids.is_empty() {
+            vec![self.default_stream.clone()]
+        } else {
+            section.stream_ids()
+        }
     }
 
     /// RFC 9429 §5.10: a transceiver of `add_track` that waits for a section, else a new one.

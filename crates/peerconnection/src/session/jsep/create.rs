@@ -171,9 +171,7 @@ impl Jsep {
             .numbers
             .offered_codecs(transceiver.kind, &transceiver.preferences);
         section.extensions = self.numbers.offered_extensions(transceiver.kind);
-        if section.direction.sends() {
-            describe_sender(&mut section, transceiver, &self.cname);
-        }
+        self.describe_sender(&mut section, transceiver);
         if transceiver.sender.encodings.len() > 1 {
             let rids: Vec<String> = transceiver
                 .sender
@@ -195,6 +193,41 @@ impl Jsep {
             });
         }
         Some(section)
+    }
+
+    /// `a=msid` and `a=ssrc` of what a transceiver sends or wants to send (RFC 9429 §5.2.1, §5.3.1). A track that was
+    /// announced once stays so, whatever becomes of its direction (§5.2.2).
+    fn describe_sender(&self, section: &mut Section, transceiver: &Transceiver) {
+        let announced = self.current_local.as_ref().is_some_and(|applied| {
+            let mut sections = applied.described.sections.iter();
+            sections.any(|before| {
+                transceiver.mid.as_ref() == Some(&before.mid) && !before.msids.is_empty()
+            })
+        });
+        let sender = &transceiver.sender;
+        if transceiver.direction.sends() || announced {
+            let msid = |stream: &str| Msid {
+                stream: stream.to_owned(),
+                track: Some(sender.announced_track.clone()),
+            };
+            section.msids = match sender.streams.as_slice() {
+                [] => vec![msid("-")],
+                streams => streams.iter().map(|stream| msid(stream)).collect(),
+            };
+        }
+        if let [lone] = sender.encodings.as_slice()
+            && section.direction.sends()
+        {
+            let repaired = section
+                .codecs
+                .iter()
+                .any(|codec| codec.codec.name().eq_ignore_ascii_case("rtx"));
+            section.sources = vec![Source {
+                ssrc: lone.ssrc,
+                rtx: repaired.then_some(lone.rtx),
+                cname: Some(self.cname.clone()),
+            }];
+        }
     }
 
     /// RFC 8841 §5, §6.
@@ -330,9 +363,7 @@ impl Jsep {
                     .direction
                     .intersect(offered.direction.reversed());
                 section.transceiver = Some(transceiver.id);
-                if section.direction.sends() {
-                    describe_sender(&mut section, transceiver, &self.cname);
-                }
+                self.describe_sender(&mut section, transceiver);
                 answer_simulcast(&mut section, offered, transceiver);
                 section
             }
@@ -418,10 +449,16 @@ impl Placement {
             .into_iter()
             .flatten()
             .find(|applied| applied.sdp_type == SdpType::Answer);
+        let stays = |slot: &&Slot| {
+            let transceiver = slot.transceiver.and_then(|id| jsep.transceiver(id));
+            !slot.rejected
+                && (slot.kind == SectionKind::Application
+                    || transceiver.is_some_and(|transceiver| !transceiver.stopping))
+        };
         let bundled = jsep
             .slots
             .iter()
-            .filter(|slot| !slot.rejected)
+            .filter(stays)
             .find(|slot| answer.is_some_and(|it| it.described.bundle_of(&slot.mid).is_some()))
             .map(|slot| slot.transport);
         Placement {
@@ -483,30 +520,6 @@ fn rejected(kind: SectionKind, mid: String) -> Section {
         section.codecs.truncate(1);
     }
     section
-}
-
-/// `a=msid` and `a=ssrc` of what a transceiver sends (RFC 9429 §5.2.1).
-fn describe_sender(section: &mut Section, transceiver: &Transceiver, cname: &str) {
-    let sender = &transceiver.sender;
-    let msid = |stream: &str| Msid {
-        stream: stream.to_owned(),
-        track: Some(sender.announced_track.clone()),
-    };
-    section.msids = match sender.streams.as_slice() {
-        [] => vec![msid("-")],
-        streams => streams.iter().map(|stream| msid(stream)).collect(),
-    };
-    if let [lone] = sender.encodings.as_slice() {
-        let repaired = section
-            .codecs
-            .iter()
-            .any(|codec| codec.codec.name().eq_ignore_ascii_case("rtx"));
-        section.sources = vec![Source {
-            ssrc: lone.ssrc,
-            rtx: repaired.then_some(lone.rtx),
-            cname: Some(cname.to_owned()),
-        }];
-    }
 }
 
 /// RFC 8853 §5.3: an answer turns the directions round and keeps what it can do.

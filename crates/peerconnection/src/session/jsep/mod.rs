@@ -9,7 +9,7 @@ mod create;
 mod model;
 mod needed;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 
 pub(crate) use model::{Described, Section, SectionKind, Setup};
@@ -96,6 +96,8 @@ pub(crate) struct Jsep {
     session_id: u64,
     version: u64,
     pub(crate) cname: String,
+    /// The stream of remote tracks that name none.
+    default_stream: String,
     /// Whether a data channel was ever created here.
     pub(crate) wants_data: bool,
     /// ICE credentials that a restart asks to replace.
@@ -118,6 +120,7 @@ impl Jsep {
         // RFC 9429 §5.2.1: 62 random bits, so that the value fits a signed 64-bit integer.
         let session_id = rng.next_u64() >> 2;
         let cname = random_text(&mut rng, 16);
+        let default_stream = random_uuid(&mut rng);
         Jsep {
             rng,
             policy,
@@ -137,6 +140,7 @@ impl Jsep {
             session_id,
             version: 0,
             cname,
+            default_stream,
             wants_data: false,
             to_replace: Vec::new(),
             negotiation_needed: false,
@@ -155,6 +159,18 @@ impl Jsep {
         self.pending_remote
             .as_ref()
             .or(self.current_remote.as_ref())
+    }
+
+    /// The local and the remote description that answer each other.
+    pub(crate) fn agreed(&self) -> Option<(&Applied, &Applied)> {
+        let provisional = self
+            .pending_local
+            .as_ref()
+            .zip(self.pending_remote.as_ref());
+        provisional.or(self
+            .current_local
+            .as_ref()
+            .zip(self.current_remote.as_ref()))
     }
 
     pub(crate) fn transceiver(&self, id: TransceiverId) -> Option<&Transceiver> {

@@ -1,6 +1,6 @@
 //! Two sides that exchange descriptions and nothing else.
 
-mod explore;
+pub(crate) mod explore;
 mod model;
 
 use super::*;

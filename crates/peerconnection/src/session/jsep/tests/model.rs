@@ -247,7 +247,7 @@ impl Model {
         let mut lines = Vec::new();
         for owner in &self.owners {
             lines.push(if owner.free && !waiting.is_empty() {
-                sent_line(waiting.remove(0))
+                self.sent_line(waiting.remove(0))
             } else if owner.free && std::mem::take(&mut data_waits) {
                 data_line()
             } else if owner.free {
@@ -257,12 +257,12 @@ impl Model {
             } else {
                 let it = owner.transceiver.and_then(|number| self.find(number));
                 match it.filter(|it| !it.stopping) {
-                    Some(it) => sent_line(it),
+                    Some(it) => self.sent_line(it),
                     None => rejected_line(owner),
                 }
             });
         }
-        lines.extend(waiting.into_iter().map(sent_line));
+        lines.extend(waiting.into_iter().map(|it| self.sent_line(it)));
         lines.extend(data_waits.then(data_line));
         lines
     }
@@ -291,13 +291,25 @@ impl Model {
                     let direction = intersect(it.direction, reversed(offered.direction));
                     Line {
                         direction,
-                        has_msid: sends(direction),
-                        ..sent_line(it)
+                        ..self.sent_line(it)
                     }
                 }
             }
         };
         offered.iter().zip(&self.owners).map(line).collect()
+    }
+
+    fn sent_line(&self, it: &Transceiver) -> Line {
+        let before = it
+            .line
+            .and_then(|index| self.current_local.as_ref()?.lines.get(index));
+        Line {
+            kind: it.kind,
+            direction: it.direction,
+            rejected: false,
+            has_msid: sends(it.direction) || before.is_some_and(|line| line.has_msid),
+            owner: Some(it.number),
+        }
     }
 
     fn find(&self, number: u32) -> Option<&Transceiver> {
@@ -778,16 +790,6 @@ fn lines_of(sdp: &str) -> Lines {
             }
         })
         .collect()
-}
-
-fn sent_line(it: &Transceiver) -> Line {
-    Line {
-        kind: it.kind,
-        direction: it.direction,
-        rejected: false,
-        has_msid: sends(it.direction),
-        owner: Some(it.number),
-    }
 }
 
 fn data_line() -> Line {

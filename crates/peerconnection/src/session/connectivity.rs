@@ -116,6 +116,10 @@ impl Session {
             }
             (None, None) => None,
         };
+        // Nobody is at the other end of a section that is stopped.
+        if index.is_some_and(|index| sections[index].rejected) {
+            return Ok(());
+        }
         if let Some(ufrag) = &init.username_fragment {
             let known = |applied: &Applied| match index {
                 Some(index) => applied
@@ -151,22 +155,27 @@ impl Session {
             None => 0..sections.len(),
         };
         let text = init.candidate.trim_start_matches("candidate:");
+        // Without a fragment it belongs to the most recent generation.
+        let generations: Vec<String> = sections
+            .iter()
+            .map(|section| {
+                let ufrag = init.username_fragment.as_ref();
+                ufrag.unwrap_or(&section.ice_ufrag).clone()
+            })
+            .collect();
         for applied in [&mut self.jsep.pending_remote, &mut self.jsep.current_remote]
             .into_iter()
             .flatten()
         {
-            for section in applied
+            for (section, generation) in applied
                 .described
                 .sections
                 .iter_mut()
+                .zip(&generations)
                 .skip(targets.start)
                 .take(targets.len())
             {
-                let generation = init
-                    .username_fragment
-                    .as_ref()
-                    .is_none_or(|ufrag| section.ice_ufrag == *ufrag);
-                if section.rejected || !generation {
+                if section.rejected || section.ice_ufrag != *generation {
                     continue;
                 }
                 if text.is_empty() {

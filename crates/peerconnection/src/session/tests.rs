@@ -1,5 +1,6 @@
 //! Two whole sessions on a simulated network and a simulated clock.
 
+mod candidates;
 mod perfect;
 mod sequences;
 

@@ -127,6 +127,12 @@ impl Jsep {
         };
         section.transport = slot.transport;
         section.transceiver = slot.transceiver;
+        // Until an answer has made the group, a section that relies on it goes on saying so.
+        let pending = self.pending_local.as_ref().and_then(|applied| {
+            let sections = &applied.described.sections;
+            sections.iter().find(|before| before.mid == slot.mid)
+        });
+        section.bundle_only = !section.rejected && pending.is_some_and(|before| before.bundle_only);
         self.keep_answered_order(&mut section);
         Some(section)
     }

@@ -1,5 +1,8 @@
 //! Two sides that exchange descriptions and nothing else.
 
+mod algorithms;
+mod bundle;
+mod captured;
 pub(crate) mod explore;
 mod model;
 

@@ -1,5 +1,6 @@
 //! Throughput over simulated networks, kept as a snapshot: a change in congestion behaviour is a diff in review.
-//! `UPDATE_SNAPSHOT=1` writes it anew; `cargo test --test throughput -- --ignored --nocapture` prints others beside it.
+//! `UPDATE_SNAPSHOT=1` writes it anew; with `-- --ignored --nocapture` what others reach is printed, and with both the
+//! whole snapshot is refreshed.
 #![allow(unreachable_pub, missing_docs, dead_code)]
 
 mod peers;
@@ -87,12 +88,13 @@ fn ours(congestion: CongestionControl) -> impl Fn(u64, Instant) -> Box<dyn Peer>
     }
 }
 
+fn ours_by_default(seed: u64, now: Instant) -> Box<dyn Peer> {
+    ours(CongestionControl::default())(seed, now)
+}
+
+/// A row a round trip and loss, a column a rate.
 fn table(make: &dyn Fn(u64, Instant) -> Box<dyn Peer>) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "Mbit/s of 16 KiB messages, by round trip, loss and rate; see tests/throughput.rs\n"
-    );
     let _ = write!(out, "{:>8} {:>7}", "RTT ms", "loss %");
     for rate in RATES {
         let _ = write!(out, " {rate:>9}");
@@ -111,44 +113,77 @@ fn table(make: &dyn Fn(u64, Instant) -> Box<dyn Peer>) -> String {
     out
 }
 
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/throughput.txt");
+const TITLE: &str = "Mbit/s of 16 KiB messages over simulated networks, by round trip, loss and rate (tests/throughput.rs).\n\
+    At most 20 s, 12 MB and 8 s of the rate, slow start included; the queue holds a bandwidth-delay product, at least 100 kB.\n";
+
+/// The snapshot's tables by name.
+fn kept() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(PATH).unwrap_or_default();
+    text.split("\n## ")
+        .skip(1)
+        .filter_map(|section| section.split_once("\n\n"))
+        .map(|(name, table)| (name.to_owned(), format!("{}\n", table.trim_end())))
+        .collect()
+}
+
+/// Puts tables into the snapshot, in place of those of the same name.
+fn keep(tables: &[(&str, String)]) {
+    let mut all = kept();
+    for (name, table) in tables {
+        match all.iter_mut().find(|(kept, _)| kept == name) {
+            Some((_, kept)) => kept.clone_from(table),
+            None => all.push(((*name).to_owned(), table.clone())),
+        }
+    }
+    let mut text = TITLE.to_owned();
+    for (name, table) in &all {
+        let _ = write!(text, "\n## {name}\n\n{table}");
+    }
+    std::fs::write(PATH, text).expect("the snapshot is written");
+}
+
 #[test]
 fn throughput_is_as_in_the_snapshot() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/throughput.txt");
-    let table = table(&ours(CongestionControl::Cubic));
+    let table = table(&ours_by_default);
     if std::env::var_os("UPDATE_SNAPSHOT").is_some() {
-        std::fs::write(path, &table).expect("the snapshot is written");
+        keep(&[("pc-sctp", table.clone())]);
     }
-    let kept = std::fs::read_to_string(path).expect("the snapshot is there");
+    let kept = kept();
+    let ours = kept.iter().find(|(name, _)| name == "pc-sctp");
+    let ours = &ours.expect("the snapshot has our table").1;
     assert_eq!(
-        table, kept,
+        &table, ours,
         "update with UPDATE_SNAPSHOT=1 if this is meant"
     );
 }
 
 #[test]
-fn cubic_carries_more_than_new_reno_over_a_long_lossy_path() {
-    let link = link(60, 0.01, 100);
-    let cubic = throughput(
-        link.clone(),
-        60,
-        usize::MAX,
-        &ours(CongestionControl::Cubic),
-    );
-    let reno = throughput(link, 60, usize::MAX, &ours(CongestionControl::NewReno));
-    assert!(cubic > reno, "{cubic:.1} against {reno:.1} Mbit/s");
-}
-
-#[test]
-#[ignore = "a minute, for people"]
-fn print_others_beside_ours() {
-    println!("pc-sctp\n{}", table(&ours(CongestionControl::Cubic)));
-    println!(
-        "pc-sctp, NewReno\n{}",
-        table(&ours(CongestionControl::NewReno))
-    );
-    println!(
-        "dcsctp\n{}",
-        table(&|_, now| Box::new(DcSctp::new(now, 1191)))
-    );
-    println!("sctp-proto\n{}", table(&|_, _| Box::new(SctpProto::new())));
+#[ignore = "two minutes: what the others reach, for the snapshot"]
+fn others_beside_ours() {
+    let tables = [
+        ("pc-sctp", table(&ours_by_default)),
+        (
+            "pc-sctp with CongestionControl::Cubic",
+            table(&ours(CongestionControl::Cubic)),
+        ),
+        (
+            "pc-sctp with CongestionControl::NewReno",
+            table(&ours(CongestionControl::NewReno)),
+        ),
+        (
+            "dcsctp 0.1.16",
+            table(&|_, now| Box::new(DcSctp::new(now, 1191))),
+        ),
+        (
+            "sctp-proto 0.10.8",
+            table(&|_, _| Box::new(SctpProto::new())),
+        ),
+    ];
+    for (name, table) in &tables {
+        println!("{name}\n{table}");
+    }
+    if std::env::var_os("UPDATE_SNAPSHOT").is_some() {
+        keep(&tables);
+    }
 }

@@ -1,14 +1,30 @@
-//! Congestion control: NewReno as RFC 9260 §7.2 has it, and CUBIC (RFC 9438) on the same events.
+//! Congestion control: NewReno as RFC 9260 §7.2 has it, CUBIC (RFC 9438) on the same events, and CUBIC that tells
+//! losses of the path from those of a full queue.
 
 use std::time::Duration;
 
+use super::rtt::RoundTrip;
+use super::slow_start::SlowStart;
 use crate::config::CongestionControl;
+use crate::serial::Tsn;
 use crate::time::Time;
 
 /// RFC 9438 §4.6.
 const BETA: f64 = 0.7;
 /// RFC 9438 §5.1: the aggressiveness constant, in segments over seconds cubed.
 const C: f64 = 0.4;
+/// What is left of the window after a loss without a queue. Ours: by the response function of RFC 9438 §5.2, with one
+/// segment a round trip, 3.6 times NewReno's window at the same loss rate.
+const BETA_ACCIDENT: f64 = 0.95;
+
+/// Why chunks were lost, as far as the round trips tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A queue stood on the path, or many were lost.
+    Congestion,
+    /// No queue was there to overflow.
+    Accident,
+}
 
 /// The window and what moves it. Bytes count chunk headers and padding (RFC 9260 §7.2.2).
 #[derive(Debug, Clone)]
@@ -18,7 +34,22 @@ pub(crate) struct Congestion {
     threshold: usize,
     partial_acked: usize,
     segment: usize,
+    /// The window before the last loss, while the loss was taken for an accident.
+    forgiven: Option<usize>,
+    usage: Usage,
+    slow_start: SlowStart,
     cubic: Cubic,
+}
+
+/// How much of the window was in use over the last round trip. A moment says too little: acknowledgements come in
+/// batches, and the pacer holds packets back that the window would let go.
+#[derive(Debug, Clone)]
+struct Usage {
+    /// The round ends when this is acknowledged.
+    end: Tsn,
+    /// The window was full.
+    limited: bool,
+    most: usize,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -35,18 +66,27 @@ struct Cubic {
     estimate: f64,
     /// Fractions of a byte not yet in the window.
     credit: f64,
+    /// The last loss was an accident: back to W_max by whole segments.
+    accident: bool,
 }
 
 impl Congestion {
     /// `segment` is the room for chunks in a packet. RFC 9260 §7.2.1 starts at four segments; ten is what RFC 6928
     /// made of it for TCP and what the common WebRTC stacks use.
-    pub(crate) fn new(kind: CongestionControl, segment: usize) -> Self {
+    pub(crate) fn new(kind: CongestionControl, segment: usize, first: Tsn) -> Self {
         Self {
             kind,
             window: 10 * segment,
             threshold: usize::MAX,
             partial_acked: 0,
             segment,
+            forgiven: None,
+            usage: Usage {
+                end: first,
+                limited: false,
+                most: 0,
+            },
+            slow_start: SlowStart::new(first),
             cubic: Cubic::default(),
         }
     }
@@ -59,39 +99,63 @@ impl Congestion {
         self.window < self.threshold
     }
 
-    /// New chunks were acknowledged, outside of recovery. `limited`: the window was in full use before.
-    pub(crate) fn on_ack(
-        &mut self,
-        now: Time,
-        bytes: usize,
-        flight_before: usize,
-        limited: bool,
-        round_trip: Duration,
-    ) {
-        if !limited {
+    /// A packet left; so much is in flight, of TSNs from `base` up to `next`.
+    #[inline]
+    pub(crate) fn on_sent(&mut self, flight: usize, base: Tsn, next: Tsn) {
+        let limited = flight + self.segment > self.window;
+        let usage = &mut self.usage;
+        if limited || !base.before(usage.end) || !usage.limited && flight > usage.most {
+            *usage = Usage {
+                end: next,
+                limited,
+                most: flight,
+            };
+        }
+    }
+
+    /// Whether the window is what holds the sender back: one that is not used says nothing about the path and does
+    /// not grow (RFC 9260 §7.2.1, §7.2.2).
+    fn is_limiting(&self) -> bool {
+        self.usage.limited || self.in_slow_start() && self.window < 2 * self.usage.most
+    }
+
+    /// A round trip was measured, on an acknowledgement up to `cumulative`: slow start may have filled the path
+    /// (RFC 9438 §4.10 asks for HyStart++ beside CUBIC).
+    #[inline]
+    pub(crate) fn on_round_trip(&mut self, round_trip: &RoundTrip, cumulative: Tsn, next: Tsn) {
+        if self.in_slow_start()
+            && self.kind != CongestionControl::NewReno
+            && self.slow_start.is_over(round_trip, cumulative, next)
+        {
+            self.threshold = self.window;
+        }
+    }
+
+    /// New chunks were acknowledged, outside of recovery.
+    pub(crate) fn on_ack(&mut self, now: Time, bytes: usize, round_trip: Duration) {
+        if !self.is_limiting() {
             return;
         }
         if self.in_slow_start() {
             // L of RFC 3465 is unbounded here: one SACK may stand for many packets when datagrams are handled in
             // batches, and pacing keeps the burst away.
-            self.window = self.window.saturating_add(bytes);
+            let growth = bytes / self.slow_start.divisor();
+            self.window = self.window.saturating_add(growth);
             return;
         }
         match self.kind {
-            CongestionControl::NewReno => self.reno_avoidance(bytes, flight_before),
-            CongestionControl::Cubic => self.cubic_avoidance(now, bytes, round_trip),
+            CongestionControl::NewReno => self.reno_avoidance(bytes),
+            CongestionControl::Cubic | CongestionControl::LossTolerantCubic => {
+                self.cubic_avoidance(now, bytes, round_trip);
+            }
         }
     }
 
-    fn reno_avoidance(&mut self, bytes: usize, flight_before: usize) {
+    fn reno_avoidance(&mut self, bytes: usize) {
         self.partial_acked += bytes;
         if self.partial_acked >= self.window {
-            if flight_before >= self.window {
-                self.partial_acked -= self.window;
-                self.window += self.segment;
-            } else {
-                self.partial_acked = self.window;
-            }
+            self.partial_acked -= self.window;
+            self.window += self.segment;
         }
     }
 
@@ -116,7 +180,7 @@ impl Congestion {
         let t = now.since(epoch).as_secs_f64();
         let w = |t: f64| C * (t - cubic.k).powi(3) + cubic.maximum;
         // §4.3: as fast as Reno would be, by its own steps of alpha.
-        let alpha = if cubic.estimate < cubic.maximum {
+        let alpha = if cubic.estimate < cubic.maximum && !cubic.accident {
             3.0 * (1.0 - BETA) / (1.0 + BETA)
         } else {
             1.0
@@ -137,16 +201,38 @@ impl Congestion {
     }
 
     /// Loss was found by SACKs: once for each recovery.
-    pub(crate) fn on_loss(&mut self) {
-        let floor = 4 * self.segment;
-        match self.kind {
-            CongestionControl::NewReno => self.threshold = (self.window / 2).max(floor),
-            CongestionControl::Cubic => {
-                self.remember_maximum();
-                let reduced = (self.window as f64 * BETA) as usize;
-                self.threshold = reduced.max(floor);
+    pub(crate) fn on_loss(&mut self, cause: Cause) {
+        let before = self.window;
+        // Slow start overshot by up to its last doubling, and less than half would only overflow the queue again
+        // (RFC 9438 §4.6 and §4.10 leave it to the implementation to make the two fit).
+        let beta = if self.in_slow_start() { 0.5 } else { BETA };
+        self.forgiven = None;
+        let kept = match (self.kind, cause) {
+            (CongestionControl::NewReno, _) => before / 2,
+            (CongestionControl::LossTolerantCubic, Cause::Accident) => {
+                self.forgiven = Some(before);
+                self.cubic.restart(self.in_segments(before), true);
+                (before as f64 * BETA_ACCIDENT) as usize
             }
-        }
+            (CongestionControl::Cubic | CongestionControl::LossTolerantCubic, _) => {
+                self.remember_maximum(before);
+                (before as f64 * beta) as usize
+            }
+        };
+        self.reduce_to(kept);
+    }
+
+    /// A recovery that began with an accident turned out to be congestion: the rest of the reduction.
+    pub(crate) fn on_worse_loss(&mut self) {
+        let Some(before) = self.forgiven.take() else {
+            return;
+        };
+        self.remember_maximum(before);
+        self.reduce_to((before as f64 * BETA) as usize);
+    }
+
+    fn reduce_to(&mut self, window: usize) {
+        self.threshold = window.max(4 * self.segment);
         self.window = self.threshold;
         self.partial_acked = 0;
     }
@@ -154,13 +240,15 @@ impl Congestion {
     /// T3-rtx expired: back to one segment and slow start (RFC 9260 §7.2.3).
     pub(crate) fn on_timeout(&mut self) {
         let floor = 4 * self.segment;
+        self.forgiven = None;
         let keep = match self.kind {
             CongestionControl::NewReno => self.window / 2,
-            CongestionControl::Cubic => {
-                self.remember_maximum();
+            CongestionControl::Cubic | CongestionControl::LossTolerantCubic => {
+                self.remember_maximum(self.window);
                 (self.window as f64 * BETA) as usize
             }
         };
+        self.slow_start = SlowStart::new(self.usage.end);
         // A second timeout in a row finds the window small; the threshold is not to follow it down at once.
         if self.window > self.segment {
             self.threshold = keep.max(floor);
@@ -186,17 +274,29 @@ impl Congestion {
         self.partial_acked = 0;
     }
 
+    fn in_segments(&self, window: usize) -> f64 {
+        window as f64 / self.segment as f64
+    }
+
     /// §4.7: fast convergence.
-    fn remember_maximum(&mut self) {
-        let window = self.window as f64 / self.segment as f64;
-        let cubic = &mut self.cubic;
-        cubic.maximum = if window < cubic.maximum {
+    fn remember_maximum(&mut self, window: usize) {
+        let window = self.in_segments(window);
+        let maximum = if window < self.cubic.maximum {
             window * (1.0 + BETA) / 2.0
         } else {
             window
         };
-        cubic.epoch = None;
-        cubic.credit = 0.0;
+        self.cubic.restart(maximum, false);
+    }
+}
+
+impl Cubic {
+    /// The next acknowledgement begins a new stage below such a maximum.
+    fn restart(&mut self, maximum: f64, accident: bool) {
+        self.maximum = maximum;
+        self.epoch = None;
+        self.credit = 0.0;
+        self.accident = accident;
     }
 }
 
@@ -206,16 +306,23 @@ mod tests {
 
     const SEGMENT: usize = 1000;
 
+    /// With its window in full use.
+    fn limited(kind: CongestionControl) -> Congestion {
+        let mut cc = Congestion::new(kind, SEGMENT, Tsn(1));
+        cc.on_sent(cc.window(), Tsn(1), Tsn(11));
+        cc
+    }
+
     #[test]
     fn new_reno_halves_on_loss_and_grows_by_a_segment_a_round_trip() {
-        let mut cc = Congestion::new(CongestionControl::NewReno, SEGMENT);
-        cc.on_ack(Time::ZERO, 10_000, 10_000, true, Duration::ZERO);
+        let mut cc = limited(CongestionControl::NewReno);
+        cc.on_ack(Time::ZERO, 10_000, Duration::ZERO);
         assert_eq!(cc.window(), 20_000);
-        cc.on_loss();
+        cc.on_loss(Cause::Congestion);
         assert_eq!(cc.window(), 10_000);
         assert!(!cc.in_slow_start());
         for _ in 0..10 {
-            cc.on_ack(Time::ZERO, 1000, 10_000, true, Duration::ZERO);
+            cc.on_ack(Time::ZERO, 1000, Duration::ZERO);
         }
         assert_eq!(cc.window(), 11_000);
         cc.on_timeout();
@@ -225,17 +332,18 @@ mod tests {
 
     #[test]
     fn cubic_returns_to_the_old_maximum_after_k_seconds() {
-        let mut cc = Congestion::new(CongestionControl::Cubic, SEGMENT);
-        cc.on_ack(Time::ZERO, 990_000, 10_000, true, Duration::ZERO);
+        let mut cc = limited(CongestionControl::Cubic);
+        cc.on_ack(Time::ZERO, 990_000, Duration::ZERO);
         assert_eq!(cc.window(), 1_000_000);
-        cc.on_loss();
+        cc.threshold = cc.window;
+        cc.on_loss(Cause::Congestion);
         assert_eq!(cc.window(), 700_000);
         // K = cbrt(300 / 0.4) = 9.09 s.
         let round_trip = Duration::from_millis(100);
         let mut now = Time::ZERO;
         for _ in 0..91 {
             let window = cc.window();
-            cc.on_ack(now, window, window, true, round_trip);
+            cc.on_ack(now, window, round_trip);
             now = now.plus(round_trip);
         }
         let window = cc.window();
@@ -245,9 +353,52 @@ mod tests {
     #[test]
     fn an_unused_window_does_not_grow() {
         for kind in [CongestionControl::Cubic, CongestionControl::NewReno] {
-            let mut cc = Congestion::new(kind, SEGMENT);
-            cc.on_ack(Time::ZERO, 500, 500, false, Duration::ZERO);
+            let mut cc = Congestion::new(kind, SEGMENT, Tsn(1));
+            cc.on_sent(4_000, Tsn(1), Tsn(5));
+            cc.on_ack(Time::ZERO, 4_000, Duration::ZERO);
             assert_eq!(cc.window(), 10_000);
+            // More than half of it is, in slow start (RFC 9260 §7.2.1 doubles it a round trip at most).
+            cc.on_sent(6_000, Tsn(5), Tsn(11));
+            cc.on_ack(Time::ZERO, 6_000, Duration::ZERO);
+            assert_eq!(cc.window(), 16_000);
+            cc.on_ack(Time::ZERO, 6_000, Duration::ZERO);
+            assert_eq!(cc.window(), 16_000);
         }
+    }
+
+    #[test]
+    fn an_accident_costs_a_twentieth_and_queues_what_they_cost_cubic() {
+        let mut cc = limited(CongestionControl::LossTolerantCubic);
+        cc.on_ack(Time::ZERO, 90_000, Duration::ZERO);
+        assert_eq!(cc.window(), 100_000);
+        cc.threshold = cc.window;
+        cc.on_loss(Cause::Accident);
+        assert_eq!(cc.window(), 95_000);
+        // More was lost than it seemed at first.
+        cc.on_worse_loss();
+        assert_eq!(cc.window(), 70_000);
+        cc.on_worse_loss();
+        assert_eq!(cc.window(), 70_000);
+        cc.on_loss(Cause::Congestion);
+        assert_eq!(cc.window(), 49_000);
+        // CUBIC itself and NewReno do not forgive.
+        for (kind, left) in [
+            (CongestionControl::Cubic, 70_000),
+            (CongestionControl::NewReno, 50_000),
+        ] {
+            let mut cc = limited(kind);
+            cc.on_ack(Time::ZERO, 90_000, Duration::ZERO);
+            cc.threshold = cc.window;
+            cc.on_loss(Cause::Accident);
+            assert_eq!(cc.window(), left);
+        }
+    }
+
+    #[test]
+    fn a_full_queue_in_slow_start_takes_the_last_doubling_back() {
+        let mut cc = limited(CongestionControl::Cubic);
+        cc.on_ack(Time::ZERO, 90_000, Duration::ZERO);
+        cc.on_loss(Cause::Congestion);
+        assert_eq!(cc.window(), 50_000);
     }
 }

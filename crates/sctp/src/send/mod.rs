@@ -3,7 +3,7 @@
 //! - [`message`]: messages, held once; [`streams`]: their queues and the scheduler;
 //! - [`window`]: chunks outstanding, a ring indexed by TSN;
 //! - [`sack`]: what an acknowledgement changes; [`recovery`]: loss by time (RACK), tail probes, T3-rtx;
-//! - [`congestion`], [`pacer`], [`rtt`]: how much, how fast, how long;
+//! - [`congestion`], [`slow_start`], [`pacer`], [`rtt`]: how much, how fast, how long;
 //! - [`partial`]: giving messages up (RFC 3758).
 
 pub(crate) mod congestion;
@@ -13,6 +13,7 @@ pub(crate) mod partial;
 pub(crate) mod recovery;
 pub(crate) mod rtt;
 pub(crate) mod sack;
+mod slow_start;
 pub(crate) mod streams;
 pub(crate) mod window;
 
@@ -99,7 +100,7 @@ impl Sender {
             streams: Streams::new(config.scheduler),
             messages: Slab::default(),
             window: Window::new(first),
-            congestion: Congestion::new(config.congestion, segment),
+            congestion: Congestion::new(config.congestion, segment, first),
             round_trip: RoundTrip::new(config.rto),
             recovery: Recovery::new(first),
             notices: VecDeque::new(),
@@ -248,7 +249,10 @@ impl Sender {
         if buf.len() == before {
             return false;
         }
-        let limited = self.window.flight() >= self.congestion.window();
+        let flight = self.window.flight();
+        self.congestion
+            .on_sent(flight, self.window.base(), self.window.next());
+        let limited = flight >= self.congestion.window();
         let tail = self.streams.is_empty() && self.window.in_flight() > 1;
         // RFC 9260 §6.1: the I bit when nothing more can be sent until the peer answers.
         if (probing || limited || tail)
@@ -505,7 +509,8 @@ impl Sender {
             }
         }
         self.window = Window::new(first);
-        self.congestion = Congestion::new(config.congestion, config.packet_size - HEADER_SIZE);
+        self.congestion =
+            Congestion::new(config.congestion, config.packet_size - HEADER_SIZE, first);
         self.round_trip = RoundTrip::new(config.rto);
         self.recovery = Recovery::new(first);
         self.advanced = first.minus(1);

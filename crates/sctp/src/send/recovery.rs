@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Sender;
+use super::congestion::Cause;
 use super::sack::Newly;
 use super::window::Sent;
 use crate::serial::Tsn;
@@ -118,6 +119,8 @@ impl Sender {
                 self.round_trip.measure(sample);
                 self.recovery.measure_from = self.window.next();
             }
+            self.congestion
+                .on_round_trip(&self.round_trip, cumulative, self.window.next());
         }
         if newly.reordered {
             self.recovery.reordering_seen = true;
@@ -204,7 +207,20 @@ impl Sender {
             self.recovery.exit = Some(self.window.next().minus(1));
             self.recovery.retransmit_now = true;
             self.counters.fast_recoveries += 1;
-            self.congestion.on_loss();
+            let cause = self.cause_of_loss();
+            self.congestion.on_loss(cause);
+        } else if self.cause_of_loss() == Cause::Congestion {
+            self.congestion.on_worse_loss();
+        }
+    }
+
+    /// Whether a queue was there for the lost chunks to overflow. So many losses at once are never taken for accidents.
+    fn cause_of_loss(&self) -> Cause {
+        let (lost, in_flight) = (self.window.lost_count(), self.window.in_flight());
+        if self.round_trip.queue_stands() || lost > (in_flight / 8).max(3) {
+            Cause::Congestion
+        } else {
+            Cause::Accident
         }
     }
 
@@ -232,7 +248,8 @@ impl Sender {
         self.recovery.probe_end = None;
         if std::mem::take(&mut self.recovery.probe_retransmitted) && self.recovery.exit.is_none() {
             // The probe repaired a loss that no SACK ever showed.
-            self.congestion.on_loss();
+            let cause = self.cause_of_loss();
+            self.congestion.on_loss(cause);
         }
     }
 

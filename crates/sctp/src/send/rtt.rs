@@ -12,7 +12,13 @@ pub(crate) struct RoundTrip {
     variation: Duration,
     rto: Duration,
     minimum: Duration,
+    /// The latest samples, a ring.
+    recent: [Duration; RECENT],
+    next: usize,
 }
+
+/// Samples whose minimum is the round trip of the moment: N_RTT_SAMPLE of RFC 9406 §4.3, enough for jitter to pass.
+const RECENT: usize = 8;
 
 impl RoundTrip {
     pub(crate) fn new(config: RtoConfig) -> Self {
@@ -22,6 +28,8 @@ impl RoundTrip {
             variation: Duration::ZERO,
             rto: config.initial,
             minimum: Duration::MAX,
+            recent: [Duration::ZERO; RECENT],
+            next: 0,
         }
     }
 
@@ -45,9 +53,33 @@ impl RoundTrip {
         self.rto = (smoothed + margin).clamp(self.config.min, self.config.max);
     }
 
-    /// Feeds the minimum only.
+    /// Feeds the minima only.
     pub(crate) fn observe(&mut self, sample: Duration) {
+        if self.minimum == Duration::MAX {
+            self.recent = [sample; RECENT];
+        }
         self.minimum = self.minimum.min(sample);
+        self.recent[self.next] = sample;
+        self.next = (self.next + 1) % RECENT;
+    }
+
+    /// Whether a queue stands on the path: the round trip of the moment exceeds the smallest one seen by more than
+    /// noise. HyStart++ leaves slow start by the same comparison with an eighth of the round trip, 4 to 16 ms (RFC 9406
+    /// §4.2). A queue of 3 ms is to be seen as well, so here it is a quarter of that.
+    pub(crate) fn queue_stands(&self) -> bool {
+        let minimum = self.minimum();
+        let noise = (minimum / 32).clamp(Duration::from_millis(1), Duration::from_millis(4));
+        self.recent_minimum() > minimum + noise
+    }
+
+    /// The quickest of the latest samples.
+    pub(crate) fn recent_minimum(&self) -> Duration {
+        self.recent.iter().min().copied().unwrap_or_default()
+    }
+
+    /// The latest sample.
+    pub(crate) fn latest(&self) -> Duration {
+        self.recent[(self.next + RECENT - 1) % RECENT]
     }
 
     /// E2 of §6.3.3: the timer expired.
@@ -82,6 +114,22 @@ impl RoundTrip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_stands_when_even_the_quickest_of_the_latest_round_trips_is_slow() {
+        let mut rtt = RoundTrip::new(RtoConfig::default());
+        assert!(!rtt.queue_stands());
+        rtt.measure(Duration::from_millis(80));
+        for _ in 0..20 {
+            rtt.observe(Duration::from_millis(120));
+            rtt.observe(Duration::from_millis(82));
+        }
+        assert!(!rtt.queue_stands());
+        for _ in 0..8 {
+            rtt.observe(Duration::from_millis(83));
+        }
+        assert!(rtt.queue_stands());
+    }
 
     #[test]
     fn follows_the_formulas_and_the_bounds() {

@@ -44,8 +44,6 @@ impl Sender {
         if !sack.cumulative.before(next) {
             return SackResult::Impossible;
         }
-        let flight_before = self.window.flight();
-        let was_limited = flight_before + self.packet_size > self.congestion.window();
         let mut newly = Newly::default();
 
         let advanced = sack.cumulative.since(base.minus(1));
@@ -62,8 +60,7 @@ impl Sender {
         self.recovery_after_sack(now, sack.cumulative, advanced > 0, &newly);
         if newly.bytes > 0 && !self.recovery.in_recovery() {
             let round_trip = self.round_trip.smoothed().unwrap_or_default();
-            self.congestion
-                .on_ack(now, newly.bytes, flight_before, was_limited, round_trip);
+            self.congestion.on_ack(now, newly.bytes, round_trip);
         }
         if self.window.is_empty() {
             self.congestion.on_all_acked();

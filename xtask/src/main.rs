@@ -30,7 +30,8 @@ cargo xtask <task>
   test                   format, lints, docs, tests, doc tests, fuzz seeds, the browser calls
   conformance            the tests of RFC and W3C rules, and against other implementations' codecs
   interop                the tests against real peers, and the browser calls
-  bench [filter]         the benchmarks
+  bench [filter]         the benchmarks of all crates
+  bench call|data|setup  whole calls, data channels, connecting: beside other stacks and the machine's limits
   fuzz [target] [seconds]   fuzz one target or all of them (60 seconds each)
   coverage               line coverage of the tests, as HTML
 ";

@@ -98,11 +98,21 @@ pub(crate) fn interop() -> Outcome {
     })
 }
 
+/// The benchmarks of whole stacks, by name; those of the crates are chosen by criterion's filter.
+const STACK_BENCHES: [&str; 3] = ["call", "data", "setup"];
+
 /// The benchmarks, whose output is the result.
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
     task("bench", || {
         setup::ensure()?;
-        let mut command = cargo(["bench", "--workspace", "--benches", "--", "--noplot"]);
+        let whole = arguments
+            .first()
+            .is_some_and(|name| STACK_BENCHES.contains(&name.as_str()));
+        let mut command = if whole {
+            cargo(["bench", "-p", "peerconnection", "--bench", "stacks", "--"])
+        } else {
+            cargo(["bench", "--workspace", "--benches", "--", "--noplot"])
+        };
         command.args(arguments);
         println!("benchmarks; compare within one run only, on a quiet machine");
         let status = command.status()?;

@@ -323,9 +323,14 @@ impl Session {
         };
         // While a restart is on offer, the peer's part of it is not known.
         let own = &transport.agent.local_parameters().ufrag;
+        let answer = match local.sdp_type {
+            SdpType::Offer => &remote.described,
+            _ => &local.described,
+        };
         let mut speaking = pairs().filter(|(ours, theirs)| {
             ours.transport == number
                 && ours.ice_ufrag == *own
+                && answer.speaks_for_itself(&ours.mid)
                 && !theirs.rejected
                 && !theirs.ice_ufrag.is_empty()
         });
@@ -372,7 +377,10 @@ impl Session {
                 .filter(|(slot, section)| slot.transport == number && !section.rejected && answered)
                 .map(|(_, section)| section)
                 .filter(|section| {
-                    section.ice_ufrag.is_empty() || section.ice_ufrag == transport.remote_ufrag
+                    // What a bundled section says of credentials does not count.
+                    section.ice_ufrag.is_empty()
+                        || section.ice_ufrag == transport.remote_ufrag
+                        || !remote.described.speaks_for_itself(&section.mid)
                 })
                 .collect();
             for text in sections.iter().flat_map(|section| &section.candidates) {
@@ -411,11 +419,12 @@ impl Session {
         while let Some(event) = transport.agent.poll_event() {
             match event {
                 ice::Event::LocalCandidate(candidate) => {
-                    let tag = self
-                        .jsep
-                        .slots
-                        .iter()
-                        .position(|slot| slot.transport == number && !slot.rejected);
+                    let local = self.jsep.local().map(|local| &local.described);
+                    let spokesman = local.and_then(|described| described.spokesman(number));
+                    let tag = self.jsep.slots.iter().position(|slot| {
+                        slot.transport == number
+                            && spokesman.map_or(!slot.rejected, |section| section.mid == slot.mid)
+                    });
                     let ufrag = transport.agent.local_parameters().ufrag.clone();
                     transport.remember_candidate(&candidate);
                     self.events
@@ -606,17 +615,19 @@ impl Session {
     /// A local description with the candidates found so far (RFC 9429 §5.2.1).
     pub(super) fn with_local_candidates(&self, applied: &Applied) -> SessionDescription {
         let mut applied = applied.clone();
-        let mut seen: Vec<usize> = Vec::new();
-        for section in applied
+        let speaking: Vec<bool> = applied
             .described
             .sections
-            .iter_mut()
-            .filter(|section| !section.rejected)
-        {
-            if seen.contains(&section.transport) {
+            .iter()
+            .map(|section| {
+                let spokesman = applied.described.spokesman(section.transport);
+                spokesman.is_some_and(|spokesman| spokesman.mid == section.mid)
+            })
+            .collect();
+        for (section, speaks) in applied.described.sections.iter_mut().zip(speaking) {
+            if section.rejected || !speaks {
                 continue;
             }
-            seen.push(section.transport);
             let Some(transport) = self
                 .transports
                 .iter()

@@ -59,34 +59,20 @@ impl Jsep {
             described.sections.push(section);
         }
 
-        let mut credentials: Vec<(usize, Credentials)> = Vec::new();
-        for section in described
-            .sections
-            .iter_mut()
-            .filter(|section| !section.rejected)
-        {
-            let known = credentials
-                .iter()
-                .find(|(transport, _)| *transport == section.transport)
-                .map(|(_, known)| known.clone());
-            let own = match known {
-                Some(known) => known,
-                None => {
-                    let own = self
-                        .local_credentials(section.transport)
-                        .filter(|current| !self.to_replace.contains(current))
-                        .unwrap_or_else(|| self.new_credentials());
-                    credentials.push((section.transport, own.clone()));
-                    own
-                }
-            };
-            section.ice_ufrag = own.ufrag;
-            section.ice_pwd = own.pwd;
-            section.fingerprints.clone_from(&self.facts.fingerprints);
-            // RFC 8842 §5.2: an offer leaves the choice to the answerer.
-            section.setup = Some(Setup::Actpass);
-        }
         described.bundle = self.offered_bundle(&described);
+        let mut credentials: Vec<(usize, Credentials)> = Vec::new();
+        for section in &described.sections {
+            let transport = section.transport;
+            if !section.rejected && !credentials.iter().any(|(known, _)| *known == transport) {
+                let own = self
+                    .local_credentials(transport)
+                    .filter(|current| !self.to_replace.contains(current))
+                    .unwrap_or_else(|| self.new_credentials());
+                credentials.push((transport, own));
+            }
+        }
+        // RFC 8842 §5.2: an offer leaves the choice to the answerer.
+        self.describe_transports(&mut described, &credentials, |_| Setup::Actpass);
         described
     }
 
@@ -263,49 +249,6 @@ impl Jsep {
             described.sections.push(section);
         }
 
-        let mut credentials: Vec<(usize, Credentials)> = Vec::new();
-        for (index, section) in described
-            .sections
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, section)| !section.rejected)
-        {
-            let known = credentials
-                .iter()
-                .find(|(transport, _)| *transport == section.transport)
-                .map(|(_, known)| known.clone());
-            let own = match known {
-                Some(known) => known,
-                None => {
-                    let own =
-                        self.answer_credentials(section.transport, index, &offer.sections[index]);
-                    credentials.push((section.transport, own.clone()));
-                    own
-                }
-            };
-            section.ice_ufrag = own.ufrag;
-            section.ice_pwd = own.pwd;
-            section.fingerprints.clone_from(&self.facts.fingerprints);
-            // RFC 8842 §5.3; a role once taken stays while the association lives.
-            section.setup = Some(
-                match self
-                    .facts
-                    .dtls_client
-                    .get(section.transport)
-                    .copied()
-                    .flatten()
-                {
-                    Some(true) if offer.sections[index].setup != Some(Setup::Active) => {
-                        Setup::Active
-                    }
-                    Some(false) if offer.sections[index].setup != Some(Setup::Passive) => {
-                        Setup::Passive
-                    }
-                    _ if offer.sections[index].setup == Some(Setup::Active) => Setup::Passive,
-                    _ => Setup::Active,
-                },
-            );
-        }
         // RFC 9143 §7.3.3: what was offered as a group and is accepted stays one.
         for group in &offer.bundle {
             let accepted = described
@@ -314,7 +257,81 @@ impl Jsep {
                 .filter(|section| !section.rejected && group.contains(&section.mid));
             described.bundle.extend(bundle_of(accepted));
         }
+        let mut credentials: Vec<(usize, Credentials)> = Vec::new();
+        for (index, offered) in offer.sections.iter().enumerate() {
+            let transport = described.sections[index].transport;
+            let speaks = described
+                .spokesman(transport)
+                .is_some_and(|spokesman| spokesman.mid == offered.mid);
+            if !described.sections[index].rejected && speaks {
+                let own = self.answer_credentials(transport, offered);
+                credentials.push((transport, own));
+            }
+        }
+        // RFC 8842 §5.3; a role once taken stays while the association lives.
+        let roles = self.facts.dtls_client.clone();
+        let setup = |index: usize, transport: usize| {
+            let offered = offer.sections[index].setup;
+            match roles.get(transport).copied().flatten() {
+                Some(true) if offered != Some(Setup::Active) => Setup::Active,
+                Some(false) if offered != Some(Setup::Passive) => Setup::Passive,
+                _ if offered == Some(Setup::Active) => Setup::Passive,
+                _ => Setup::Active,
+            }
+        };
+        let transports: Vec<usize> = described
+            .sections
+            .iter()
+            .map(|section| section.transport)
+            .collect();
+        self.describe_transports(&mut described, &credentials, |index| {
+            setup(index, transports[index])
+        });
         described
+    }
+
+    /// Writes credentials, fingerprints and roles. A section that is bundled with another says of its transport what it
+    /// said before: nobody may listen (RFC 9143 §7.1.3), but Firefox takes a change for an ICE restart.
+    fn describe_transports(
+        &self,
+        described: &mut Described,
+        credentials: &[(usize, Credentials)],
+        setup: impl Fn(usize) -> Setup,
+    ) {
+        let spokesmen: Vec<String> = credentials
+            .iter()
+            .filter_map(|(transport, _)| described.spokesman(*transport))
+            .map(|section| section.mid.clone())
+            .collect();
+        for (index, section) in described.sections.iter_mut().enumerate() {
+            let Some((_, own)) = credentials
+                .iter()
+                .find(|(transport, _)| !section.rejected && *transport == section.transport)
+            else {
+                continue;
+            };
+            let before = self.local().and_then(|local| {
+                let kept = self.local_credentials(section.transport).as_ref() == Some(own);
+                let mut sections = local.described.sections.iter();
+                sections.find(|before| {
+                    kept && !before.rejected
+                        && before.mid == section.mid
+                        && before.transport == section.transport
+                })
+            });
+            match before.filter(|_| !spokesmen.contains(&section.mid)) {
+                Some(before) => {
+                    section.ice_ufrag.clone_from(&before.ice_ufrag);
+                    section.ice_pwd.clone_from(&before.ice_pwd);
+                }
+                None => {
+                    section.ice_ufrag.clone_from(&own.ufrag);
+                    section.ice_pwd.clone_from(&own.pwd);
+                }
+            }
+            section.fingerprints.clone_from(&self.facts.fingerprints);
+            section.setup = Some(setup(index));
+        }
     }
 
     /// Whether the bundle policy lets this section have the transport it needs (RFC 9429 §5.3.1).
@@ -382,16 +399,13 @@ impl Jsep {
 
     /// RFC 8839 §4.4.2: new credentials answer new credentials, and only those; a restart that this side wants waits
     /// for an offer of its own.
-    fn answer_credentials(
-        &mut self,
-        transport: usize,
-        index: usize,
-        offered: &Section,
-    ) -> Credentials {
-        let before = self
-            .current_remote
-            .as_ref()
-            .and_then(|applied| applied.described.sections.get(index));
+    fn answer_credentials(&mut self, transport: usize, offered: &Section) -> Credentials {
+        // The section that spoke for the transport until now may be another one.
+        let before = self.current_local.as_ref().and_then(|local| {
+            let spokesman = local.described.spokesman(transport)?;
+            let theirs = &self.current_remote.as_ref()?.described.sections;
+            theirs.iter().find(|section| section.mid == spokesman.mid)
+        });
         let restarted =
             before.is_some_and(|before| !before.rejected && before.ice_ufrag != offered.ice_ufrag);
         let keep = self.pending_local.is_some() || !restarted;
@@ -402,12 +416,7 @@ impl Jsep {
 
     /// The credentials that the local description in force has for a transport.
     pub(crate) fn local_credentials(&self, transport: usize) -> Option<Credentials> {
-        let section = self
-            .local()?
-            .described
-            .sections
-            .iter()
-            .find(|section| section.transport == transport && !section.rejected)?;
+        let section = self.local()?.described.spokesman(transport)?;
         Some(Credentials {
             ufrag: section.ice_ufrag.clone(),
             pwd: section.ice_pwd.clone(),

@@ -32,6 +32,19 @@ impl Described {
             .map(Vec::as_slice)
     }
 
+    /// The section whose words count for a transport: the first of a group that shares it, or the only one that uses it
+    /// (RFC 9143 §7.1.3).
+    pub(crate) fn spokesman(&self, transport: usize) -> Option<&Section> {
+        let mut users = self
+            .sections
+            .iter()
+            .filter(|section| !section.rejected && section.transport == transport);
+        let first = users.clone().next();
+        users
+            .find(|section| self.speaks_for_itself(&section.mid))
+            .or(first)
+    }
+
     /// Whether this section is in no group, or is the one that speaks for its group.
     pub(crate) fn speaks_for_itself(&self, mid: &str) -> bool {
         self.bundle_of(mid)

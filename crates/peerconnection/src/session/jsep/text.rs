@@ -35,6 +35,16 @@ pub(super) fn read(text: &str) -> Result<Described, Error> {
             .sections
             .push(read_section(&session, media, index)?);
     }
+    // Firefox goes on to write the port 9 of a section that it has stopped.
+    for index in 0..described.sections.len() {
+        let section = &described.sections[index];
+        let lifeless = section.media().is_some()
+            && section.direction == TransceiverDirection::Inactive
+            && section.ice_ufrag.is_empty()
+            && !section.rtcp_mux
+            && described.bundle_of(&section.mid).is_none();
+        described.sections[index].rejected |= lifeless;
+    }
     Ok(described)
 }
 

@@ -287,3 +287,21 @@ fn a_group_outlives_the_section_that_spoke_for_it() {
     negotiate(&mut b, &mut a);
     assert_eq!((a.slots[1].transport, b.slots[1].transport), (0, 0));
 }
+
+#[test]
+fn a_section_with_a_port_and_nothing_else_is_one_that_firefox_has_stopped() {
+    let (mut a, mut b) = (side(1), side(2));
+    let stopped = a.add_track(MediaKind::Audio, "1".into(), vec![]).unwrap();
+    a.add_track(MediaKind::Video, "2".into(), vec![]).unwrap();
+    negotiate(&mut a, &mut b);
+    a.stop_transceiver(stopped).unwrap();
+    let mut offer = a.create_offer(false).unwrap();
+    a.set_local(Some(offer.clone())).unwrap();
+    offer.sdp = offer.sdp.replace("m=audio 0 ", "m=audio 9 ");
+    b.set_remote(&offer).unwrap();
+    let answer = b.create_answer().unwrap();
+    assert!(answer.sdp.contains("m=audio 0 "), "{}", answer.sdp);
+    b.set_local(None).unwrap();
+    a.set_remote(&answer).unwrap();
+    assert_eq!((a.transceivers.len(), b.transceivers.len()), (1, 1));
+}

@@ -29,6 +29,7 @@ cargo xtask <task>
        [--browser chromium|firefox|all] [--offer page|native|both] [--screenshot FILE]
   test                   format, lints, docs, tests, doc tests, fuzz seeds, the browser calls
   conformance            the tests of RFC and W3C rules, and against other implementations' codecs
+  conformance sctp [--scripts DIR]   packetdrill scripts against pc-sctp: those in DIR, or our own
   interop                the tests against real peers, and the browser calls
   bench [filter]         the benchmarks of all crates
   bench call|data|setup  whole calls, data channels, connecting: beside other stacks and the machine's limits
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
         "setup" => setup::setup(),
         "demo" => call::demo(rest),
         "test" => tests::test(),
-        "conformance" => tests::conformance(),
+        "conformance" => tests::conformance(rest),
         "interop" => tests::interop(),
         "bench" => tests::bench(rest),
         "fuzz" => fuzz::fuzz(rest),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::environment::{cargo, cargo_has, logs, target};
+use crate::environment::{cargo, cargo_has, logs, root, target};
 use crate::run::{Failure, Outcome, Step, gather, run_all, task};
 use crate::{call, setup};
 
@@ -65,8 +65,20 @@ pub(crate) fn test() -> Outcome {
 }
 
 /// The rules of the standards: test files named `conformance*`, and `differential*`, which compare with others'
-/// codecs.
-pub(crate) fn conformance() -> Outcome {
+/// codecs. With `sctp`: packetdrill scripts, whose verdicts are the output.
+pub(crate) fn conformance(arguments: &[String]) -> Outcome {
+    match arguments {
+        [] => {}
+        [part] if part == "sctp" => return packetdrill(&root().join(OUR_SCRIPTS)),
+        [part, option, folder] if part == "sctp" && option == "--scripts" => {
+            return packetdrill(&std::path::absolute(folder)?);
+        }
+        _ => {
+            return Err(Failure::new(
+                "conformance takes nothing, or \"sctp\", or \"sctp --scripts DIR\"",
+            ));
+        }
+    }
     task("conformance", || {
         setup::ensure()?;
         run_all([
@@ -81,6 +93,29 @@ pub(crate) fn conformance() -> Outcome {
                 command: long_tests(),
             },
         ])
+    })
+}
+
+const OUR_SCRIPTS: &str = "crates/sctp/tests/packetdrill/scripts";
+
+/// Runs the scripts in a folder and the folders in it.
+fn packetdrill(folder: &std::path::Path) -> Outcome {
+    task("conformance sctp", || {
+        let mut command = cargo([
+            "run",
+            "--quiet",
+            "-p",
+            "pc-sctp",
+            "--example",
+            "conformance",
+        ]);
+        command.arg("--").arg(folder);
+        let status = command.status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::new("not every script passed"))
+        }
     })
 }
 

@@ -2,6 +2,12 @@
 //! Ends with a failure where a script fails; what a single-homed endpoint without sockets cannot express is counted apart.
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
+#[path = "../tests/packetdrill/calls.rs"]
+mod calls;
+#[path = "../tests/packetdrill/chunks.rs"]
+mod chunks;
+#[path = "../tests/packetdrill/compare.rs"]
+mod compare;
 #[path = "../tests/packetdrill/run.rs"]
 mod run;
 #[path = "../tests/packetdrill/script.rs"]

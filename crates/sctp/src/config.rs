@@ -46,6 +46,8 @@ pub struct Config {
     pub cookie_lifetime: Duration,
     /// Which congestion controller runs.
     pub congestion: CongestionControl,
+    /// Whether the last packets of a burst are probed for before T3-rtx expires (RFC 8985 §7).
+    pub tail_probes: bool,
     /// Whether a large window is spread over the round trip rather than sent in one burst.
     pub pacing: bool,
     /// Who goes next among streams with something to send.
@@ -79,6 +81,7 @@ impl Default for Config {
             max_retransmits: None,
             cookie_lifetime: Duration::from_secs(60),
             congestion: CongestionControl::LossTolerantCubic,
+            tail_probes: true,
             pacing: true,
             scheduler: Scheduler::WeightedFair,
             interleaving: true,

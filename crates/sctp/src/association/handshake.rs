@@ -18,7 +18,7 @@ use crate::wire::{Chunks, WireError, begin_chunk, cause, end_chunk, kind, padded
 /// What to do with the parameters of an INIT or INIT ACK we did not understand.
 #[derive(Debug, Default)]
 struct Unknown {
-    /// Unrecognized Parameter parameters, for INIT ACK or the ERROR of COOKIE ECHO.
+    /// The parameters that want to be reported, as they came.
     reported: Vec<u8>,
     /// The state cookie.
     cookie: Option<Bytes>,
@@ -133,11 +133,7 @@ impl Association {
                 | param::kind::UNRECOGNIZED => {}
                 _ => {
                     if param.report_if_unknown() {
-                        param::write(
-                            &mut unknown.reported,
-                            param::kind::UNRECOGNIZED,
-                            param.whole,
-                        );
+                        param::write(&mut unknown.reported, param.kind, param.value);
                     }
                     if !param.skip_if_unknown() {
                         break;
@@ -208,8 +204,13 @@ impl Association {
             inbound: init.inbound,
             extensions: init.extensions,
         });
+        // §3.3.3.1: each in a parameter of its own.
+        let mut reported = Vec::new();
+        for param in param::Params(&unknown.reported) {
+            param::write(&mut reported, param::kind::UNRECOGNIZED, param.whole);
+        }
         let mut chunk = Vec::new();
-        answer.write(&mut chunk, Some((&cookie, &unknown.reported)));
+        answer.write(&mut chunk, Some((&cookie, &reported)));
         self.queue(Control {
             tag: init.tag,
             chunk,
@@ -249,6 +250,7 @@ impl Association {
             init.extensions,
         );
         if !unknown.reported.is_empty() {
+            // §3.3.10.8: all together, in the ERROR beside COOKIE ECHO.
             let mut chunk = Vec::new();
             let start = begin_chunk(&mut chunk, kind::ERROR, 0);
             cause::write(

@@ -9,7 +9,7 @@ use super::{Association, Control, State};
 use crate::CloseReason;
 use crate::time::Time;
 use crate::wire::param::{self, Params};
-use crate::wire::{begin_chunk, end_chunk, kind};
+use crate::wire::{begin_chunk, cause, end_chunk, kind};
 
 impl Association {
     /// Time passed: does what is due. Calling early does nothing.
@@ -22,11 +22,7 @@ impl Association {
             self.on_t2(now);
         }
         if self.t5 <= now {
-            self.abort_with(
-                crate::wire::cause::code::USER_ABORT,
-                &[],
-                CloseReason::PeerUnreachable,
-            );
+            self.give_up(CloseReason::PeerUnreachable);
         }
         if self.heartbeat_timer <= now {
             self.on_heartbeat_timer(now);
@@ -49,7 +45,8 @@ impl Association {
     fn on_t1(&mut self, now: Time) {
         self.handshake_retransmits += 1;
         if self.handshake_retransmits > self.config.max_init_retransmits {
-            self.end(CloseReason::HandshakeTimeout);
+            // The peer may have an association since its INIT ACK was answered.
+            self.give_up(CloseReason::HandshakeTimeout);
             return;
         }
         self.handshake_rto = (self.handshake_rto * 2).min(self.config.max_init_interval);
@@ -76,8 +73,13 @@ impl Association {
             .max_retransmits
             .is_some_and(|most| self.errors > most)
         {
-            self.end(CloseReason::PeerUnreachable);
+            self.give_up(CloseReason::PeerUnreachable);
         }
+    }
+
+    /// Ends; an ABORT tells the peer, should it only have been unheard.
+    fn give_up(&mut self, reason: CloseReason) {
+        self.abort_with(cause::code::USER_ABORT, &[], reason);
     }
 
     /// §8.3: the interval, the RTO, and a jitter of half the RTO each way.

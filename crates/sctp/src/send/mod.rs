@@ -75,6 +75,7 @@ pub(crate) struct Sender {
     forward_sent: Time,
     last_sent: Time,
     delayed_ack: Duration,
+    tail_probes: bool,
     /// The last look for something to send failed for the pacer alone.
     held_by_pacer: bool,
 }
@@ -117,6 +118,7 @@ impl Sender {
             forward_sent: Time::ZERO,
             last_sent: Time::ZERO,
             delayed_ack: config.delayed_ack,
+            tail_probes: config.tail_probes,
             held_by_pacer: false,
         }
     }

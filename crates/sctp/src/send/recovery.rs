@@ -169,9 +169,10 @@ impl Sender {
                 wait = due;
                 break;
             }
-            at = self.window.sent_after(tsn);
             found = true;
-            self.lose(tsn);
+            // With a message given up more than this chunk leaves flight.
+            self.lose(now, tsn);
+            at = self.window.oldest();
         }
         self.recovery.reorder_timer = wait;
         if found {
@@ -192,10 +193,11 @@ impl Sender {
     }
 
     /// A chunk is lost: to be sent again, or given up.
-    fn lose(&mut self, tsn: Tsn) {
+    fn lose(&mut self, now: Time, tsn: Tsn) {
         let chunk = *self.window.get(tsn);
         let message = self.messages.get(chunk.message);
-        let spent = u32::from(chunk.transmissions).saturating_sub(1) >= message.max_retransmits;
+        let spent = u32::from(chunk.transmissions).saturating_sub(1) >= message.max_retransmits
+            || message.expires <= now;
         self.window.mark_lost(tsn);
         if spent && self.partial_reliability_in_use() {
             self.abandon(chunk.message);
@@ -272,7 +274,8 @@ impl Sender {
         let Some(smoothed) = self.round_trip.smoothed() else {
             return;
         };
-        if self.recovery.in_recovery()
+        if !self.tail_probes
+            || self.recovery.in_recovery()
             || self.recovery.probe_end.is_some()
             || self.window.lost_count() > 0
             || self.window.in_flight() == 0
@@ -321,7 +324,7 @@ impl Sender {
         }
         self.round_trip.back_off();
         while let Some(tsn) = self.window.oldest() {
-            self.lose(tsn);
+            self.lose(now, tsn);
         }
         self.recovery.exit = None;
         self.recovery.probe_end = None;

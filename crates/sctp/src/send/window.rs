@@ -187,7 +187,8 @@ impl Window {
     }
 
     /// The chunk sent next after this one, of those in flight.
-    pub(crate) fn sent_after(&self, tsn: Tsn) -> Option<Tsn> {
+    #[cfg(test)]
+    fn sent_after(&self, tsn: Tsn) -> Option<Tsn> {
         let newer = self.get(tsn).newer;
         (newer != NONE).then(|| self.tsn_of(newer))
     }

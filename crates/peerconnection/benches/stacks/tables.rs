@@ -246,6 +246,13 @@ pub(crate) fn profile(what: &str) {
             let packets = (frames * PACKETS_IN_A_FRAME) as f64;
             println!("{:.2} CPU µs a packet", micros(cost.cpu) / packets);
         }
+        "setup" => {
+            let rounds = 300;
+            let used: Duration = (0..rounds)
+                .map(|_| ours::setup(&Case::default()).cpu)
+                .sum();
+            println!("{:.2} CPU ms a pair", millis(used) / f64::from(rounds));
+        }
         _ => {
             let flow = ours::transfer(&enlarged(), 16 << 10, Duration::from_secs(5));
             println!(

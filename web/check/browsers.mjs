@@ -46,7 +46,9 @@ export async function launch(name) {
     throw new Error(`no ${name} found: run \`cargo xtask setup\` or set ${variable}`);
   }
   if (name === 'chromium') {
-    return puppeteer.launch({ ...COMMON, executablePath, args: CHROMIUM_FLAGS });
+    const browser = await puppeteer.launch({ ...COMMON, executablePath, args: CHROMIUM_FLAGS });
+    outliveNever(browser.process());
+    return browser;
   }
   const sound = await startSoundServer();
   const browser = await puppeteer.launch({
@@ -56,9 +58,23 @@ export async function launch(name) {
     extraPrefsFirefox: FIREFOX_PREFERENCES,
     env: { ...process.env, ...sound.environment },
   });
+  outliveNever(browser.process());
   const close = browser.close.bind(browser);
   browser.close = () => close().finally(sound.stop);
   return browser;
+}
+
+/**
+ * Ends a process, and the group that it leads, with this one: also when this one is killed and no handler runs. A shell
+ * reads a pipe from here, whose end it sees in every case.
+ */
+function outliveNever({ pid }) {
+  const guard = spawn('sh', ['-c', `read -r _; kill -9 -${pid} || kill -9 ${pid}`], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  guard.unref();
+  guard.stdin.unref();
 }
 
 const COMMON = {
@@ -82,6 +98,9 @@ async function startSoundServer() {
     ],
     { stdio: 'ignore', env: { ...process.env, HOME: folder, XDG_RUNTIME_DIR: folder } },
   );
+  if (server.pid) {
+    outliveNever(server);
+  }
   const failed = new Promise((_, reject) => {
     server.once('error', (error) => reject(new Error(`pulseaudio does not start: ${error.message}`)));
     server.once('exit', (code) => reject(new Error(`pulseaudio ended with ${code}`)));

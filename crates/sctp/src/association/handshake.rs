@@ -439,7 +439,8 @@ impl Association {
         self.queue(Control {
             tag,
             chunk,
-            alone: false,
+            // Without an association there is no other packet for it.
+            alone: matches!(self.state, State::Closed | State::CookieWait),
         });
     }
 }

@@ -286,6 +286,10 @@ impl Runner {
             )));
         }
         self.now = self.now.max(at);
+        let unchecked = packet.get(8..12) == Some(&[0; 4]);
+        if unchecked != expected.zero_checksum {
+            return Err(Stop::Failed(format!("zero checksum: {unchecked}")));
+        }
         let chunks: Vec<RawChunk> = Chunks::new(&packet, HEADER_SIZE)
             .filter_map(Result::ok)
             .collect();
@@ -360,6 +364,9 @@ impl Runner {
             }
         }
         packet::seal(&mut buf, 0);
+        if packet.zero_checksum {
+            buf[8..12].fill(0);
+        }
         if packet.bad_checksum {
             buf[11] ^= 1;
         }

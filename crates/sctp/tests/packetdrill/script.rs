@@ -52,6 +52,8 @@ pub struct Packet {
     pub tag: Option<u64>,
     /// `sctp(bad_crc32c)`.
     pub bad_checksum: bool,
+    /// `sctp(zero_checksum)`.
+    pub zero_checksum: bool,
     pub chunks: Vec<Chunk>,
     /// Bytes instead of chunks.
     pub raw: Option<Vec<u8>>,
@@ -338,6 +340,7 @@ fn packet(text: &str) -> Result<Packet, String> {
         while !reader.eat(')') {
             match reader.word().as_str() {
                 "bad_crc32c" => packet.bad_checksum = true,
+                "zero_checksum" => packet.zero_checksum = true,
                 "tag" if reader.eat('=') => {
                     packet.tag = reader.value()?.number().map(|n| n as u64);
                 }

@@ -25,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("congestion_feedback", congestion::congestion_feedback),
     ("dtls_datagrams", dtls::dtls_datagrams),
     ("dtls_damaged_handshake", dtls::dtls_damaged_handshake),
+    ("dtls_records", dtls::dtls_records),
     ("ice_candidate", ice::ice_candidate),
     ("ice_agent", ice::ice_agent),
     ("rtp_packet", rtp::rtp_packet),

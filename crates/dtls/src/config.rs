@@ -112,6 +112,9 @@ pub struct Config {
     /// Decrypted bytes held for an application that does not read, or held back until the peer is verified. What comes
     /// beyond is dropped and counted, as a datagram may be.
     pub receive_buffer: usize,
+    /// How many records DTLS 1.3 sends under one key before it takes the next (RFC 9147 §8). The default is well
+    /// below the 2^24.5 that RFC 8446 §5.5 allows; DTLS 1.2 has one key per connection.
+    pub key_update_after: u64,
     /// Draw everything that can be from the generator given at construction, ephemeral keys included.
     /// **For tests only**: with a predictable generator the connection has no secrets.
     pub insecure_deterministic: bool,
@@ -140,6 +143,7 @@ impl Default for Config {
             max_retransmissions: 10,
             handshake_timeout: Duration::from_secs(60),
             receive_buffer: 1 << 20,
+            key_update_after: 1 << 23,
             insecure_deterministic: false,
         }
     }

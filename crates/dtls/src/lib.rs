@@ -35,6 +35,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(test)]
+extern crate self as pc_dtls;
+
 mod alert;
 mod certificate;
 mod config;
@@ -46,6 +49,7 @@ mod kdf;
 mod keylog;
 mod provider;
 mod record;
+mod records;
 mod srtp_profile;
 
 pub use certificate::{Certificate, CertificateError, CertificateParams, KeyAlgorithm};

@@ -28,6 +28,7 @@ use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, UnboundCipherKey};
 use subtle::ConstantTimeEq;
 
 use crate::deterministic::DeterministicKey;
+use crate::records::content::HANDSHAKE;
 
 pub(crate) type Secret = Zeroizing<Vec<u8>>;
 
@@ -47,6 +48,8 @@ pub(crate) struct Notebook {
     pub(crate) suite: Option<u16>,
     /// How many records had a wrong tag.
     pub(crate) bad_tags: u64,
+    /// DTLS 1.3: the `message_seq` of the next handshake message to send.
+    pub(crate) next_message: u16,
     /// Scheduled keys of record number encryption, the last used first: dimpl hands them over raw for each record.
     sequence_keys: Vec<(Secret, SequenceKey)>,
 }
@@ -190,7 +193,10 @@ impl SupportedDtls12CipherSuite for Suite12 {
     }
     fn create_cipher(&self, key: &[u8]) -> Result<Box<dyn Cipher>, CryptoError> {
         note_suite(self.suite().as_u16());
-        Ok(Box::new(Noted(self.stock().create_cipher(key)?)))
+        Ok(Box::new(Noted {
+            cipher: self.stock().create_cipher(key)?,
+            has_inner_type: false,
+        }))
     }
 }
 
@@ -223,7 +229,10 @@ impl SupportedDtls13CipherSuite for Suite13 {
     }
     fn create_cipher(&self, key: &[u8]) -> Result<Box<dyn Cipher>, CryptoError> {
         note_suite(self.suite().as_u16());
-        Ok(Box::new(Noted(self.stock().create_cipher(key)?)))
+        Ok(Box::new(Noted {
+            cipher: self.stock().create_cipher(key)?,
+            has_inner_type: true,
+        }))
     }
     fn encrypt_sn(&self, sn_key: &[u8], sample: &[u8; 16]) -> [u8; 16] {
         OPEN.with_borrow_mut(|open| {
@@ -235,13 +244,13 @@ impl SupportedDtls13CipherSuite for Suite13 {
 }
 
 /// A scheduled key of record number encryption (RFC 9147 §4.2.3).
-enum SequenceKey {
+pub(crate) enum SequenceKey {
     Aes(EncryptingKey),
     ChaCha(HeaderProtectionKey),
 }
 
 impl SequenceKey {
-    fn new(suite: u16, key: &[u8]) -> Option<Self> {
+    pub(crate) fn new(suite: u16, key: &[u8]) -> Option<Self> {
         let aes = |algorithm| {
             UnboundCipherKey::new(algorithm, key)
                 .and_then(EncryptingKey::ecb)
@@ -258,7 +267,8 @@ impl SequenceKey {
     }
 
     /// AES-ECB(key, sample), or ChaCha20's first bytes with the sample as counter and nonce.
-    fn mask(&self, sample: &[u8; 16]) -> Option<[u8; 16]> {
+    #[inline]
+    pub(crate) fn mask(&self, sample: &[u8; 16]) -> Option<[u8; 16]> {
         let mut mask = *sample;
         match self {
             Self::Aes(key) => {
@@ -272,15 +282,6 @@ impl SequenceKey {
         }
         Some(mask)
     }
-}
-
-/// The mask of a record number, for a key used once.
-pub(crate) fn encrypt_sequence_number(
-    suite: u16,
-    key: &[u8],
-    sample: &[u8; 16],
-) -> Option<[u8; 16]> {
-    SequenceKey::new(suite, key)?.mask(sample)
 }
 
 impl Notebook {
@@ -321,13 +322,30 @@ impl KeyProvider for Keys {
     }
 }
 
-/// A cipher whose refusals are noted: dimpl drops such records without a word.
+/// A cipher whose refusals are noted, as dimpl drops such records without a word; and the numbers of the handshake messages
+/// that it seals, as those after the handshake go on from there.
 #[derive(Debug)]
-struct Noted(Box<dyn Cipher>);
+struct Noted {
+    cipher: Box<dyn Cipher>,
+    /// The plaintext ends in its content type (RFC 9147 §4).
+    has_inner_type: bool,
+}
 
 impl Cipher for Noted {
     fn encrypt(&mut self, plaintext: &mut Buf, aad: Aad, nonce: Nonce) -> Result<(), CryptoError> {
-        self.0.encrypt(plaintext, aad, nonce)
+        // RFC 9147 §5.2: msg_type(1), length(3), message_seq(2).
+        if self.has_inner_type
+            && plaintext.last() == Some(&HANDSHAKE)
+            && let Some(&[_, _, _, _, high, low]) = plaintext.first_chunk()
+        {
+            let next = u16::from_be_bytes([high, low]).saturating_add(1);
+            OPEN.with_borrow_mut(|open| {
+                if let Some(notebook) = open {
+                    notebook.next_message = notebook.next_message.max(next);
+                }
+            });
+        }
+        self.cipher.encrypt(plaintext, aad, nonce)
     }
 
     fn decrypt(
@@ -336,7 +354,7 @@ impl Cipher for Noted {
         aad: Aad,
         nonce: Nonce,
     ) -> Result<(), CryptoError> {
-        let result = self.0.decrypt(ciphertext, aad, nonce);
+        let result = self.cipher.decrypt(ciphertext, aad, nonce);
         if result.is_err() {
             OPEN.with_borrow_mut(|open| {
                 if let Some(notebook) = open {

@@ -12,7 +12,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use pc_dtls::{
     Certificate, Config, Endpoint, Event, HashAlgorithm, Role, SrtpKeys, State, Version, Versions,
 };
@@ -113,7 +112,7 @@ fn run(
         .unwrap();
     let start = Instant::now();
     let mut remote = socket.peer_addr().ok();
-    let (mut outcome, mut data, mut sent) = (None, BytesMut::new(), false);
+    let (mut outcome, mut data, mut sent) = (None, Vec::<u8>::new(), false);
     while start.elapsed() < PATIENCE {
         let mut incoming = [0; 2048];
         if let Ok((len, from)) = socket.recv_from(&mut incoming) {
@@ -146,7 +145,9 @@ fn run(
                 _ => {}
             }
         }
-        while endpoint.poll_data(&mut data).is_some() {}
+        while let Some(record) = endpoint.poll_data() {
+            data.extend_from_slice(&record);
+        }
         // What is left of the handshake goes before the first data.
         let mut buf = Vec::new();
         while let (Some(remote), Some(_)) =

@@ -7,9 +7,9 @@ use dimpl::{Dtls, Output};
 use crate::config::Role;
 use crate::error::{AlertDescription, Error};
 use crate::fingerprint;
+use crate::records::Records;
 use crate::srtp_profile::SrtpKeys;
 
-use super::repeat::Repeat;
 use super::{CipherSuite, Endpoint, Event, State, engine, failure};
 
 /// dimpl names an instant in the far future when it waits for nothing.
@@ -34,7 +34,7 @@ impl Endpoint {
         self.open_batch();
         let engine = &mut self.engine;
         let result = self.notebook.during(|| call(engine));
-        self.drain(None);
+        self.drain();
         self.close_batch();
         match result {
             Ok(()) => {}
@@ -46,22 +46,15 @@ impl Endpoint {
         }
     }
 
-    /// Takes all outputs; the first datagram goes to `first` if there is one.
-    pub(super) fn drain(&mut self, mut first: Option<&mut Vec<u8>>) {
+    /// Takes all outputs.
+    fn drain(&mut self) {
         while !self.is_over() {
             let (engine, scratch) = (&mut self.engine, &mut self.scratch);
             match self.notebook.during(|| engine.poll_output(scratch)) {
                 Output::Packet(packet) => {
                     let len = packet.len();
-                    match first.take() {
-                        Some(buf) => buf.extend_from_slice(packet),
-                        None => {
-                            let datagram = packet.to_vec();
-                            self.note_batch(&datagram);
-                            self.outgoing.push_back(datagram);
-                        }
-                    }
                     self.note_sent(len);
+                    self.send(len);
                 }
                 Output::BufferTooSmall { needed } => self.scratch.resize(needed, 0),
                 Output::Timeout(at) => {
@@ -81,18 +74,6 @@ impl Endpoint {
                     self.handshake.srtp = engine::profile(profile)
                         .and_then(|profile| SrtpKeys::split(profile, &material, client));
                 }
-                Output::ApplicationData(data) => {
-                    if !self.handshake.heard {
-                        self.handshake.heard = true;
-                        self.repeat = Repeat::default();
-                    }
-                    if self.incoming.len() + data.len() > self.config.receive_buffer {
-                        self.counters.buffer_full += 1;
-                    } else {
-                        self.incoming.extend_from_slice(data);
-                        self.incoming_lengths.push_back(data.len());
-                    }
-                }
                 Output::CloseNotify => {
                     // dimpl 1.2 answers in kind; the answer is a datagram still to come.
                     self.verify();
@@ -104,8 +85,33 @@ impl Endpoint {
                 _ => {}
             }
         }
+        if self.records.is_none() {
+            self.records = Records::new(&self.notebook, self.role == Role::Client);
+        }
         self.write_key_log();
         self.verify();
+    }
+
+    /// Queues the datagram that lies in the scratch buffer, with the records of protected epochs under our numbers.
+    fn send(&mut self, len: usize) {
+        let Some(datagram) = self.scratch.get(..len) else {
+            return;
+        };
+        if self.records.is_none() {
+            self.records = Records::new(&self.notebook, self.role == Role::Client);
+        }
+        let datagram = match &mut self.records {
+            Some(records) => records.reseal(datagram),
+            None => Ok(datagram.to_vec()),
+        };
+        match datagram {
+            Ok(datagram) => {
+                self.note_batch(&datagram);
+                self.outgoing.push_back(datagram);
+            }
+            // Nothing of the engine's may leave as it is.
+            Err(error) => self.fail(Error::Local(error.to_string())),
+        }
     }
 
     /// Takes the datagrams that are left at the end of a connection.
@@ -113,7 +119,10 @@ impl Endpoint {
         loop {
             let (engine, scratch) = (&mut self.engine, &mut self.scratch);
             match self.notebook.during(|| engine.poll_output(scratch)) {
-                Output::Packet(packet) => self.outgoing.push_back(packet.to_vec()),
+                Output::Packet(packet) => {
+                    let len = packet.len();
+                    self.send(len);
+                }
                 Output::BufferTooSmall { needed } => self.scratch.resize(needed, 0),
                 Output::Timeout(_) => break,
                 _ => {}
@@ -190,10 +199,13 @@ impl Endpoint {
         if let Some(description) = description {
             // What was still to be sent belongs to a handshake that is not to be finished.
             self.outgoing.clear();
-            let (version, done) = (self.version(), self.handshake.done);
-            let alert = self
-                .sent
-                .alert(version, self.role, done, &self.notebook, description);
+            let alert = self.sent.alert(
+                self.records.as_mut(),
+                self.role,
+                self.handshake.done,
+                &self.notebook,
+                description,
+            );
             self.outgoing.extend(alert);
         }
         self.enter(State::Failed);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use dimpl::Dtls;
 use rand::rngs::StdRng;
 
@@ -16,13 +16,17 @@ use crate::fingerprint::Fingerprint;
 use crate::kdf::{self, Hash};
 use crate::provider::Notebook;
 use crate::record::{Header, records};
+use crate::records::{MAX_PLAINTEXT, Records, content};
 use crate::srtp_profile::SrtpKeys;
 
+use receive::Taker;
 use repeat::Repeat;
 
 mod drive;
 mod engine;
 mod failure;
+mod key_update;
+mod receive;
 mod repeat;
 mod secrets;
 
@@ -136,6 +140,10 @@ pub struct Endpoint {
     outgoing: VecDeque<Vec<u8>>,
     sent: Sent,
     repeat: Repeat,
+    /// Seals and opens the application's records, once there are keys.
+    records: Option<Records>,
+    /// A KeyUpdate under way.
+    update: Option<key_update::Pending>,
     /// Decrypted records, one after the other, and their lengths.
     incoming: BytesMut,
     incoming_lengths: VecDeque<usize>,
@@ -210,6 +218,8 @@ impl Endpoint {
             outgoing: VecDeque::new(),
             sent: Sent::default(),
             repeat: Repeat::default(),
+            records: None,
+            update: None,
             incoming: BytesMut::new(),
             incoming_lengths: VecDeque::new(),
             scratch: vec![0; 2048],
@@ -243,44 +253,61 @@ impl Endpoint {
         if self.state == State::New {
             self.enter(State::Connecting);
         }
+        self.now = now;
+        let mut any = false;
+        let mut ticked = false;
+        for (header, record) in records(datagram) {
+            any = true;
+            if self.is_over() {
+                break;
+            }
+            // The version of a protected record is authenticated (RFC 5246 §6.2.3.3) as what it should be.
+            let wrong_version = matches!(header, Header::Plain { epoch: 1.., .. })
+                && record.get(1..3) != Some(&[0xfe, 0xfd]);
+            match self.taker(header, record) {
+                _ if wrong_version => self.counters.discarded += 1,
+                Taker::Here => self.receive(record),
+                Taker::Engine => {
+                    if !ticked {
+                        self.prepare_engine(datagram);
+                        ticked = true;
+                    }
+                    self.receive_by_engine(record);
+                }
+                Taker::Nobody => self.counters.discarded += 1,
+            }
+        }
+        if !any {
+            self.counters.malformed += 1;
+        }
+    }
+
+    /// What the engine must know before it gets the records of a datagram.
+    fn prepare_engine(&mut self, datagram: &[u8]) {
         if self.role == Role::Server {
             self.note_client_hello(datagram);
         }
         // dimpl reads the time from the last timeout it handled. Without a timer, that makes no difference.
-        if self.handshake.done && self.timeout.is_none() {
-            self.now = now;
-        } else {
-            self.tick(now);
+        if !self.handshake.done || self.timeout.is_some() {
+            self.tick(self.now);
         }
-        // dimpl drops a whole datagram if its first message is an old one, also new messages that follow: a flight
-        // that was sent again in other portions would never get through. So it gets one record at a time.
-        let mut any = false;
-        for (header, record) in records(datagram) {
-            // The version of a protected record is authenticated (RFC 5246 §6.2.3.3), but dimpl puts in what it should be.
-            if matches!(header, Header::Plain { epoch: 1.., .. })
-                && record.get(1..3) != Some(&[0xfe, 0xfd])
-            {
-                self.counters.discarded += 1;
-                any = true;
-                continue;
-            }
-            if let Some(description) = self.early_alert(record) {
-                self.fail(Error::PeerAlert(description));
-                return;
-            }
-            let before = self.progress();
-            self.drive(|engine| engine.handle_packet(record));
-            let bad_tags = self.notebook.bad_tags;
-            if self.counters.authentication != bad_tags {
-                self.counters.authentication = bad_tags;
-            } else if self.handshake.done && self.progress() == before {
-                self.counters.discarded += 1;
-                self.repeat_final(record);
-            }
-            any = true;
+    }
+
+    /// dimpl drops a whole datagram if its first message is an old one, also new messages that follow: a flight that was sent
+    /// again in other portions would never get through. So it gets one record at a time.
+    fn receive_by_engine(&mut self, record: &[u8]) {
+        if let Some(description) = self.early_alert(record) {
+            self.fail(Error::PeerAlert(description));
+            return;
         }
-        if !any {
-            self.counters.malformed += 1;
+        let before = self.progress();
+        self.drive(|engine| engine.handle_packet(record));
+        let bad_tags = self.notebook.bad_tags;
+        if self.counters.authentication != bad_tags {
+            self.counters.authentication = bad_tags;
+        } else if self.handshake.done && self.progress() == before {
+            self.counters.discarded += 1;
+            self.repeat_final(record);
         }
     }
 
@@ -289,12 +316,17 @@ impl Endpoint {
         if self.poll_timeout().is_some_and(|timeout| timeout <= now) {
             self.tick(now);
             self.repeat_if_due();
+            self.repeat_key_update();
         }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.repeat_at().or(self.timeout)
+        let engine = self.repeat_at().or(self.timeout);
+        match (engine, self.key_update_at()) {
+            (Some(engine), Some(update)) => Some(engine.min(update)),
+            (engine, update) => engine.or(update),
+        }
     }
 
     /// Appends one datagram to be sent and returns its length.
@@ -309,44 +341,43 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// Appends one decrypted record and returns its length. Nothing before the peer's certificate is verified.
-    pub fn poll_data(&mut self, out: &mut BytesMut) -> Option<usize> {
-        if !self.handshake.verified {
+    /// The next decrypted record. Nothing before the handshake is done and the peer's certificate is verified.
+    ///
+    /// It lies in a piece of memory that many records share, and that is used again when all of them are dropped.
+    pub fn poll_data(&mut self) -> Option<BytesMut> {
+        if !self.handshake.verified || !self.handshake.done {
             return None;
         }
         let len = self.incoming_lengths.pop_front()?;
-        out.extend_from_slice(&self.incoming[..len]);
-        self.incoming.advance(len);
-        Some(len)
+        Some(self.incoming.split_to(len))
     }
 
-    /// Replaces the plaintext `buf[start..]` by the record that carries it, a datagram of its own.
+    /// Replaces the plaintext `buf[start..]` by the record that carries it, a datagram of its own. In place, and without an
+    /// allocation if the buffer has [`max_overhead`](Self::max_overhead) bytes of capacity left.
     ///
     /// What [`poll_transmit`](Self::poll_transmit) still has should be sent first: a server is connected when its Finished
-    /// is ready, and a record that overtakes it may be dropped by the client.
+    /// is ready, and a record that overtakes it may be dropped by the client; and a KeyUpdate may be waiting that the peer
+    /// has asked for.
     pub fn seal(&mut self, now: Instant, buf: &mut Vec<u8>, start: usize) -> Result<(), SealError> {
         match self.state {
             State::New | State::Connecting => return Err(SealError::NotConnected),
             State::Closed | State::Failed => return Err(SealError::Closed),
             State::Connected => {}
         }
-        let plaintext = buf.get(start..).ok_or(SealError::BadStart)?;
-        if plaintext.len() > MAX_PLAINTEXT {
+        let len = buf.len().checked_sub(start).ok_or(SealError::BadStart)?;
+        if len > MAX_PLAINTEXT {
             return Err(SealError::TooLong);
         }
-        self.now = now;
-        let engine = &mut self.engine;
-        self.notebook
-            .during(|| engine.send_application_data(plaintext))
-            .map_err(|_| SealError::Crypto)?;
-        buf.truncate(start);
-        // Everything else was drained before: the first datagram to come out is this one.
-        self.drain(Some(buf));
-        if buf.len() > start {
-            Ok(())
-        } else {
-            Err(SealError::Crypto)
+        let records = self.records.as_mut().ok_or(SealError::NotConnected)?;
+        records.seal(content::APPLICATION_DATA, buf, start)?;
+        if let Records::V13(records) = records
+            && records.next().1 >= self.config.key_update_after
+            && self.update.is_none()
+        {
+            self.now = now;
+            self.start_key_update(false);
         }
+        Ok(())
     }
 
     /// The most that [`seal`](Self::seal) adds.
@@ -359,8 +390,13 @@ impl Endpoint {
         if self.is_over() {
             return;
         }
-        self.tick(now);
-        self.drive(Dtls::close);
+        self.now = now;
+        if self.records.is_some() && self.handshake.done {
+            self.send_close_notify();
+        } else {
+            self.tick(now);
+            self.drive(Dtls::close);
+        }
         if !self.is_over() {
             self.timeout = None;
             self.enter(State::Closed);
@@ -460,8 +496,6 @@ impl Endpoint {
     }
 }
 
-/// RFC 6347 §4.1: a record's plaintext is at most 2^14 bytes.
-const MAX_PLAINTEXT: usize = 1 << 14;
 /// Header, explicit nonce and tag of an AES-GCM record of DTLS 1.2 (RFC 6347 §4.1, RFC 5288 §3); 1.3 needs less.
 const MAX_OVERHEAD: usize = 13 + 8 + 16;
 

@@ -1,5 +1,7 @@
 //! The key log.
 
+use crate::provider::Secret;
+
 use super::Endpoint;
 
 impl Endpoint {
@@ -42,6 +44,18 @@ impl Endpoint {
             let Some(secret) = secret else { break };
             log.line(label, random, secret);
             self.handshake.logged += 1;
+        }
+    }
+
+    /// Writes the secret of an epoch after the first of the application's, 3.
+    pub(super) fn log_update(&self, side: &str, epoch: u64, secret: &Secret) {
+        if let (Some(log), Some(random)) = (&self.config.key_log, &self.handshake.client_random) {
+            let generation = epoch - 3;
+            log.line(
+                &format!("{side}_TRAFFIC_SECRET_{generation}"),
+                random,
+                secret,
+            );
         }
     }
 }

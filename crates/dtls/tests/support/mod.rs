@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::BytesMut;
 use netsim::{Datagram, LinkConfig, Pair};
 use pc_dtls::{
     Certificate, CertificateParams, Config, Endpoint, Event, Fingerprint, HashAlgorithm, KeyLog,
@@ -47,6 +46,14 @@ pub fn fingerprint(which: usize) -> Fingerprint {
     certificate(which).fingerprint(HashAlgorithm::Sha256)
 }
 
+/// The lines of a key log.
+pub type Lines = Arc<Mutex<Vec<String>>>;
+
+pub fn key_log(lines: &Lines) -> KeyLog {
+    let lines = Arc::clone(lines);
+    KeyLog::new(move |line| lines.lock().unwrap().push(line.to_owned()))
+}
+
 /// What a peer's connection came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -68,17 +75,16 @@ pub struct Peer {
     pub sent_bytes: usize,
     pub sent_datagrams: usize,
     pub largest: usize,
-    pub log: Arc<Mutex<Vec<String>>>,
+    /// All that was sent.
+    pub wire: Vec<Vec<u8>>,
+    pub log: Lines,
 }
 
 impl Peer {
     pub fn new(which: usize, role: Role, mut config: Config, now: Instant, seed: u64) -> Self {
         let address = |which: usize| SocketAddr::new([Pair::A, Pair::B][which], 4000);
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = Arc::clone(&log);
-        config.key_log = Some(KeyLog::new(move |line| {
-            lines.lock().unwrap().push(line.to_owned())
-        }));
+        let log = Lines::default();
+        config.key_log = Some(key_log(&log));
         let rng = StdRng::seed_from_u64(seed ^ (which as u64 + 1) << 32);
         Self {
             dtls: Endpoint::new(config, role, certificate(which), now, rng).unwrap(),
@@ -90,6 +96,7 @@ impl Peer {
             sent_bytes: 0,
             sent_datagrams: 0,
             largest: 0,
+            wire: Vec::new(),
             log,
         }
     }
@@ -98,9 +105,8 @@ impl Peer {
         while let Some(event) = self.dtls.poll_event() {
             self.events.push(event);
         }
-        let mut buf = BytesMut::new();
-        while self.dtls.poll_data(&mut buf).is_some() {
-            self.data.push(buf.split().to_vec());
+        while let Some(record) = self.dtls.poll_data() {
+            self.data.push(record.to_vec());
         }
     }
 
@@ -170,6 +176,7 @@ impl netsim::Endpoint for Peer {
         self.sent_bytes += buf.len();
         self.sent_datagrams += 1;
         self.largest = self.largest.max(buf.len());
+        self.wire.push(buf.clone());
         Some(Datagram::new(self.own, self.other, buf))
     }
 

@@ -63,7 +63,6 @@ pub(super) struct Transport {
     client: Option<bool>,
     remote_fingerprints: Vec<dtls::Fingerprint>,
     srtp: Option<Srtp>,
-    plaintext: BytesMut,
     stash: Option<Transmit>,
     stashed: Vec<u8>,
 }
@@ -102,7 +101,6 @@ impl Transport {
             client: None,
             remote_fingerprints: Vec::new(),
             srtp: None,
-            plaintext: BytesMut::new(),
             stash: None,
             stashed: Vec::new(),
         }
@@ -199,8 +197,7 @@ impl Transport {
         let Dtls::Running(endpoint) = &mut self.dtls else {
             return None;
         };
-        endpoint.poll_data(&mut self.plaintext)?;
-        Some(self.plaintext.split().freeze())
+        endpoint.poll_data().map(BytesMut::freeze)
     }
 
     /// What DTLS has come to since the last call.

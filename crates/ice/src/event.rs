@@ -230,6 +230,12 @@ pub enum Event {
     },
     /// A connection is of no more use.
     Disconnect(Path),
+    /// Open one more UDP socket on the IP address of `beside`, for a TURN server that knows an allocation of that socket already,
+    /// and report it with [`Agent::handle_port`](crate::Agent::handle_port).
+    OpenPort {
+        /// A socket of the agent.
+        beside: SocketAddr,
+    },
     /// Find the address of this name (by multicast DNS when it ends in `.local`), and report it with
     /// [`Agent::handle_resolved`](crate::Agent::handle_resolved).
     ResolveName(String),

@@ -27,6 +27,8 @@ pub(crate) enum RelayState {
     Queued,
     /// Waits for its connection.
     Connecting { deadline: Instant },
+    /// Waits for a port that the server knows no allocation of.
+    Moving { deadline: Instant },
     /// Asks for an allocation.
     Allocating { deadline: Instant },
     /// Has one.
@@ -43,6 +45,8 @@ pub(crate) struct Relay {
     /// The socket whose interface it belongs to: the base of its candidate.
     pub(crate) base: SocketAddr,
     pub(crate) state: RelayState,
+    /// How often the server has known an allocation of the port already.
+    pub(crate) moves: u8,
     pub(crate) client: Option<turn::Client>,
     /// Peers to be permitted once there is a client.
     pub(crate) wanted: Vec<SocketAddr>,
@@ -71,15 +75,18 @@ impl Relay {
     pub(crate) fn is_gathering(&self) -> bool {
         matches!(
             self.state,
-            RelayState::Queued | RelayState::Connecting { .. } | RelayState::Allocating { .. }
+            RelayState::Queued
+                | RelayState::Connecting { .. }
+                | RelayState::Moving { .. }
+                | RelayState::Allocating { .. }
         )
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            RelayState::Connecting { deadline } | RelayState::Allocating { deadline } => {
-                Some(deadline)
-            }
+            RelayState::Connecting { deadline }
+            | RelayState::Moving { deadline }
+            | RelayState::Allocating { deadline } => Some(deadline),
             _ => None,
         }
     }

@@ -70,6 +70,7 @@ impl Agent {
             outcome: match &relay.state {
                 RelayState::Queued => "not asked yet".into(),
                 RelayState::Connecting { .. } => "connecting".into(),
+                RelayState::Moving { .. } => "its port is taken, another is on its way".into(),
                 RelayState::Allocating { .. } => "asked".into(),
                 RelayState::Allocated => {
                     let relayed = relay.client.as_ref().and_then(turn::Client::relayed);

@@ -297,6 +297,19 @@ impl Agent {
         self.drive(now);
     }
 
+    /// The socket that [`Event::OpenPort`] asked for is open, or can't be. `false` when nothing waits for it. It serves a relay alone: it
+    /// is not to be added as a local socket.
+    pub fn handle_port(
+        &mut self,
+        now: Instant,
+        beside: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> bool {
+        let taken = self.relay_moved(now, beside, local);
+        self.drive(now);
+        taken
+    }
+
     /// A TCP connection is open: one asked for by [`Event::Connect`], or an incoming one.
     pub fn handle_connected(&mut self, now: Instant, path: Path) {
         self.connection_opened(now, path);

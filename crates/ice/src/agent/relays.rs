@@ -14,6 +14,10 @@ use std::time::Instant;
 
 /// Redirections followed in all (RFC 8489 §10 leaves the number open).
 const MAX_RELAYS: usize = 32;
+/// RFC 8656 §19.
+const ALLOCATION_MISMATCH: u16 = 437;
+/// Ports tried in vain for one allocation.
+const MAX_MOVES: u8 = 3;
 
 impl Agent {
     pub(super) fn queue_relay(&mut self, base: SocketAddr, config: RelayConfig) {
@@ -37,6 +41,7 @@ impl Agent {
             local,
             base,
             state: RelayState::Queued,
+            moves: 0,
             client: None,
             wanted: Vec::new(),
         });
@@ -92,6 +97,31 @@ impl Agent {
         }
         relay.client = Some(client);
         relay.state = RelayState::Allocating { deadline };
+    }
+
+    /// RFC 8656 §7.4: the server knows an allocation of the port, as of another connection on it or of one before a crash; another
+    /// port has none.
+    pub(super) fn relay_moved(
+        &mut self,
+        now: Instant,
+        beside: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> bool {
+        let waits = |relay: &Relay| {
+            relay.base == beside && matches!(relay.state, RelayState::Moving { .. })
+        };
+        let Some(index) = self.relays.iter().position(waits) else {
+            return false;
+        };
+        let Some(local) = local else {
+            let why = "Allocation Mismatch, and there is no other port".into();
+            self.relay_failed(now, index, Some(ALLOCATION_MISMATCH), why);
+            return true;
+        };
+        self.relays[index].local = local;
+        let deadline = now + self.config.timing.gather_timeout;
+        self.allocate(now, index, deadline);
+        true
     }
 
     pub(super) fn relay_connected(&mut self, now: Instant, index: usize) {
@@ -153,6 +183,18 @@ impl Agent {
             } => {
                 relay.state = RelayState::Allocated;
                 self.relay_allocated(index, mapped, [Some(relayed), relayed_other]);
+            }
+            turn::Event::AllocationFailed(failure)
+                if failure.code == Some(ALLOCATION_MISMATCH)
+                    && relay.config.protocol == Protocol::Udp
+                    && relay.moves < MAX_MOVES =>
+            {
+                relay.moves += 1;
+                relay.client = None;
+                let deadline = now + self.config.timing.gather_timeout;
+                relay.state = RelayState::Moving { deadline };
+                let beside = relay.base;
+                self.events.push_back(Event::OpenPort { beside });
             }
             turn::Event::AllocationFailed(failure) | turn::Event::Lost(failure) => {
                 self.relay_failed(now, index, failure.code, failure.reason);

@@ -44,6 +44,8 @@ pub(crate) struct Peer {
     /// Names the driver can resolve.
     pub(crate) names: Vec<(String, std::net::IpAddr)>,
     pub(crate) published: Vec<(String, std::net::IpAddr)>,
+    /// Ports opened for relays.
+    pub(crate) extra_port: u16,
 }
 
 impl Peer {
@@ -136,6 +138,12 @@ impl Peer {
                     // A connection in the simulated network needs no opening.
                     let path = *path;
                     self.agent.handle_connected(now, path);
+                }
+                Event::OpenPort { beside } => {
+                    let beside = *beside;
+                    self.extra_port += 1;
+                    let local = SocketAddr::new(beside.ip(), 20_000 + self.extra_port);
+                    assert!(self.agent.handle_port(now, beside, Some(local)));
                 }
                 Event::PublishName { name, address } => {
                     self.published.push((name.clone(), *address))
@@ -330,6 +338,7 @@ impl Call {
                 answers: index == 1,
                 names: Vec::new(),
                 published: Vec::new(),
+                extra_port: 0,
             };
             sim.add([hosts[index]], Node::Peer(Box::new(peer)));
         }

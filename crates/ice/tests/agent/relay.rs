@@ -169,6 +169,34 @@ fn a_server_that_refuses_is_told_with_its_code() {
 }
 
 #[test]
+fn an_allocation_that_the_port_has_already_is_made_from_another_port() {
+    for (mismatches, ports) in [(2, 2), (9, 3)] {
+        let mut call = behind(NatKind::FullCone, vec![turn(Protocol::Udp)]);
+        call.a().agent = {
+            let mut config = ice::Config::default();
+            config.transport_policy = TransportPolicy::Relay;
+            ice::Agent::new(config, rand::SeedableRng::seed_from_u64(4))
+        };
+        turn_server(&mut call).mismatches = mismatches;
+        call.start();
+        let connected = call.until_nominated(secs(10)).is_ok();
+        assert_eq!(call.a().extra_port, ports);
+        assert_eq!(connected, mismatches <= 3);
+        if connected {
+            assert!(call.a().send(b"\x80by another port"));
+            call.run(secs(1));
+            assert_eq!(call.b().received, [b"\x80by another port"]);
+        } else {
+            let code = (call.a().events.iter()).find_map(|(_, event)| match event {
+                Event::CandidateError { code, .. } => Some(*code),
+                _ => None,
+            });
+            assert_eq!(code, Some(437));
+        }
+    }
+}
+
+#[test]
 fn data_goes_through_the_relay_in_place() {
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         let mut call = behind(NatKind::Symmetric, vec![turn(protocol)]);

@@ -63,6 +63,8 @@ pub(crate) struct TurnServer {
     pub(crate) dead: bool,
     /// Refuses every allocation with this code.
     pub(crate) refuses: Option<u16>,
+    /// Refuses so many allocations with 437, as if there were one of these clients already.
+    pub(crate) mismatches: u32,
 }
 
 const REALM: &str = "example.org";
@@ -76,6 +78,7 @@ impl TurnServer {
             out: VecDeque::new(),
             dead: false,
             refuses: None,
+            mismatches: 0,
         }
     }
 
@@ -133,6 +136,11 @@ impl TurnServer {
         }
         if let (Method::ALLOCATE, Some(code)) = (method, self.refuses) {
             error(&mut buf, code);
+            return self.reply(d, buf);
+        }
+        if method == Method::ALLOCATE && self.mismatches > 0 {
+            self.mismatches -= 1;
+            error(&mut buf, ErrorCode::ALLOCATION_MISMATCH);
             return self.reply(d, buf);
         }
         let known = self.allocations.contains_key(&client);

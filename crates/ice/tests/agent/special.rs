@@ -119,6 +119,36 @@ fn tcp_is_the_way_when_udp_is_blocked() {
 }
 
 #[test]
+fn two_sides_that_open_simultaneously_meet_on_one_connection() {
+    let mut call = {
+        let [a, b] = ["192.0.2.1:4001", "192.0.2.2:4002"].map(|addr| addr.parse().unwrap());
+        let mut call = tcp_call(TcpType::SimultaneousOpen, TcpType::SimultaneousOpen);
+        for (index, addr) in [a, b].into_iter().enumerate() {
+            let socket = LocalSocket::tcp(addr, TcpType::SimultaneousOpen);
+            *call.peer(index).sockets.last_mut().unwrap() = socket;
+        }
+        call
+    };
+    call.start();
+    call.until_nominated(secs(5)).unwrap();
+    for index in 0..2 {
+        let pair = call.peer(index).agent.selected_pair().unwrap().clone();
+        let kinds = [pair.local.tcp_type, pair.remote.tcp_type];
+        assert_eq!(kinds, [Some(TcpType::SimultaneousOpen); 2]);
+        // Both ask for it, and both name it by the same two addresses (RFC 6544 §5.2).
+        let connects = (call.peer(index).events.iter())
+            .filter(|(_, event)| matches!(event, Event::Connect { .. }))
+            .count();
+        assert_eq!(connects, 1);
+    }
+    let [a, b] = [0, 1].map(|index| call.peer(index).agent.selected_pair().unwrap().path);
+    assert_eq!((a.local, a.remote), (b.remote, b.local));
+    assert!(call.b().send(b"\x80from the other side"));
+    call.run(ms(20));
+    assert_eq!(call.a().received, [b"\x80from the other side"]);
+}
+
+#[test]
 fn two_active_sides_never_meet() {
     let mut call = tcp_call(TcpType::Active, TcpType::Active);
     call.start();

@@ -1,6 +1,7 @@
 //! `RTCConfiguration` and its parts (W3C WebRTC §4.2).
 
 use crate::Error;
+use crate::certificate::Certificate;
 use serde::{Deserialize, Serialize};
 
 /// How a connection is made: `RTCConfiguration` (W3C WebRTC §4.2.1).
@@ -28,6 +29,15 @@ pub struct Configuration {
     pub rtcp_mux_policy: RtcpMuxPolicy,
     /// How many ICE transports to gather for in advance, 0 to 255.
     pub ice_candidate_pool_size: u8,
+    /// What to prove this side with: the first one is used. A fresh one is made when there is none.
+    #[serde(skip)]
+    pub certificates: Vec<Certificate>,
+    /// Who the peer has to prove to be, as `name@domain` (RFC 8827 §7; W3C Identity for WebRTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_identity: Option<String>,
+    /// Whether the first offer has a section for data, before all others, without a channel that asks for it
+    /// (W3C WebRTC Extensions, "Always negotiating data channels").
+    pub always_negotiate_data_channels: bool,
 }
 
 /// `RTCIceServer`: one STUN or TURN server (W3C WebRTC §4.2.3).

@@ -55,8 +55,9 @@ impl Default for DataChannelInit {
     }
 }
 
-/// `RTCPriorityType` (RFC 8831 §6.4).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// `RTCPriorityType` (RFC 8831 §6.4, W3C WebRTC Priority §3), the least first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// Behind everything else.
     VeryLow,
@@ -71,7 +72,7 @@ pub enum Priority {
 
 impl Priority {
     /// RFC 8832 §8.2.2 carries it as a number; these are those of RFC 8831 §6.4.
-    fn to_wire(self) -> u16 {
+    pub(crate) fn to_wire(self) -> u16 {
         match self {
             Priority::VeryLow => 128,
             Priority::Low => 256,
@@ -245,6 +246,17 @@ impl DataChannel {
     /// Whether both sides made the channel themselves.
     pub fn negotiated(&self) -> bool {
         self.shared.config.negotiated.is_some()
+    }
+
+    /// How the channel stands to the others.
+    pub fn priority(&self) -> Priority {
+        // The steps of RFC 8831 §6.4; a peer may say anything between.
+        match self.shared.config.priority {
+            0..=128 => Priority::VeryLow,
+            129..=256 => Priority::Low,
+            257..=512 => Priority::Medium,
+            _ => Priority::High,
+        }
     }
 
     /// The SCTP stream, once it is known.

@@ -1,5 +1,7 @@
 //! What goes over the signalling channel: session descriptions and candidates.
 
+use crate::error::Error;
+use crate::states::IceComponent;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -103,6 +105,96 @@ pub struct IceCandidate {
 }
 
 impl IceCandidate {
+    /// `new RTCIceCandidate(init)` (W3C WebRTC §4.8.1).
+    ///
+    /// # Errors
+    /// `TypeError` when neither `sdp_mid` nor `sdp_m_line_index` is given; `SyntaxError` when the candidate cannot be
+    /// read (the browser leaves the parsed members null then).
+    pub fn new(init: &IceCandidateInit) -> Result<Self, Error> {
+        if init.sdp_mid.is_none() && init.sdp_m_line_index.is_none() {
+            return Err(Error::Type(
+                "a candidate needs sdp_mid or sdp_m_line_index".into(),
+            ));
+        }
+        let candidate: ice::Candidate = init
+            .candidate
+            .parse()
+            .map_err(|error: ice::ParseCandidateError| Error::Syntax(error.to_string()))?;
+        Ok(IceCandidate {
+            username_fragment: init
+                .username_fragment
+                .clone()
+                .or_else(|| candidate.ufrag.as_ref().map(ToString::to_string)),
+            candidate,
+            sdp_mid: init.sdp_mid.clone(),
+            sdp_m_line_index: init.sdp_m_line_index,
+        })
+    }
+
+    /// `foundation`: equal for candidates of the same kind, base and server.
+    pub fn foundation(&self) -> &str {
+        &self.candidate.foundation
+    }
+
+    /// `component`.
+    pub fn component(&self) -> IceComponent {
+        match self.candidate.component {
+            2 => IceComponent::Rtcp,
+            _ => IceComponent::Rtp,
+        }
+    }
+
+    /// `priority`.
+    pub fn priority(&self) -> u32 {
+        self.candidate.priority.0
+    }
+
+    /// `address`: an IP address, or a name that stands for one.
+    pub fn address(&self) -> String {
+        self.candidate.address.to_string()
+    }
+
+    /// `protocol`: `udp` or `tcp`.
+    pub fn protocol(&self) -> ice::Protocol {
+        self.candidate.protocol
+    }
+
+    /// `port`.
+    pub fn port(&self) -> u16 {
+        self.candidate.port
+    }
+
+    /// `type`: `host`, `srflx`, `prflx` or `relay`.
+    pub fn candidate_type(&self) -> ice::CandidateType {
+        self.candidate.typ
+    }
+
+    /// `tcpType`, of a TCP candidate.
+    pub fn tcp_type(&self) -> Option<ice::TcpType> {
+        self.candidate.tcp_type
+    }
+
+    /// `relatedAddress`: what it is derived from.
+    pub fn related_address(&self) -> Option<String> {
+        let related = self.candidate.related.as_ref()?;
+        Some(related.address.to_string())
+    }
+
+    /// `relatedPort`.
+    pub fn related_port(&self) -> Option<u16> {
+        self.candidate.related.as_ref().map(|related| related.port)
+    }
+
+    /// `relayProtocol`: what carries a relayed candidate of this side to its server.
+    pub fn relay_protocol(&self) -> Option<ice::Protocol> {
+        self.candidate.relay_protocol
+    }
+
+    /// `url`: the server that gave a candidate of this side.
+    pub fn url(&self) -> Option<&str> {
+        self.candidate.url.as_deref()
+    }
+
     /// What to send to the peer: `RTCIceCandidate.toJSON()`.
     pub fn to_init(&self) -> IceCandidateInit {
         IceCandidateInit {

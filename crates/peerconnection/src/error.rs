@@ -27,6 +27,9 @@ pub enum Error {
     /// A text does not follow its grammar.
     #[error("SyntaxError: {0}")]
     Syntax(String),
+    /// A text has a character that does not belong there.
+    #[error("InvalidCharacterError: {0}")]
+    InvalidCharacter(String),
     /// A value has the wrong shape.
     #[error("TypeError: {0}")]
     Type(String),
@@ -51,6 +54,7 @@ impl Error {
             Error::Operation(_) | Error::Rtc(_) => "OperationError",
             Error::NotSupported(_) => "NotSupportedError",
             Error::Syntax(_) => "SyntaxError",
+            Error::InvalidCharacter(_) => "InvalidCharacterError",
             Error::Type(_) => "TypeError",
             Error::Range(_) => "RangeError",
             Error::Network(_) => "NetworkError",

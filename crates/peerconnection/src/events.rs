@@ -3,7 +3,8 @@
 use crate::data_channel::DataChannel;
 use crate::description::{IceCandidate, IceCandidateError};
 use crate::error::RtcError;
-use crate::rtp_transceiver::{RtpReceiver, RtpTransceiver};
+use crate::rtp_receiver::RtpReceiver;
+use crate::rtp_transceiver::RtpTransceiver;
 use crate::states::{IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState};
 use media::{MediaStream, MediaStreamTrack};
 use tokio::sync::mpsc;

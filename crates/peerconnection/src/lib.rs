@@ -43,21 +43,28 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod certificate;
 mod configuration;
 mod data_channel;
 mod description;
 mod driver;
+mod dtmf;
+mod encoded_transform;
 mod error;
 mod events;
 mod peer_connection;
 mod pipeline;
 mod registry;
 mod rtp_parameters;
+mod rtp_receiver;
+mod rtp_sender;
 mod rtp_transceiver;
 pub mod session;
 mod states;
 mod stats;
+mod transports;
 
+pub use certificate::{Certificate, DtlsFingerprint, KeygenAlgorithm};
 pub use configuration::{
     BundlePolicy, Configuration, IceServer, IceTransportPolicy, RtcpMuxPolicy,
 };
@@ -68,20 +75,32 @@ pub use description::{
     IceCandidate, IceCandidateError, IceCandidateInit, SdpType, SessionDescription,
 };
 pub use driver::NetworkOptions;
+pub use dtmf::{DtmfSender, ToneChanges};
+pub use encoded_transform::{
+    EncodedFrameMetadata, EncodedTransform, FrameTransformer, RtcEncodedFrame,
+};
 pub use error::{Error, RtcError, RtcErrorDetail};
 pub use events::{Event, Events, TrackEvent};
 pub use peer_connection::{Builder, PeerConnection, TransceiverInit};
 pub use rtp_parameters::{
-    RtpCapabilities, RtpCodec, RtpCodecParameters, RtpEncodingParameters,
-    RtpHeaderExtensionParameters,
+    DegradationPreference, EncodingOptions, RtcpParameters, RtpCapabilities, RtpCodec,
+    RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionCapability,
+    RtpHeaderExtensionParameters, RtpReceiveParameters, RtpSendParameters, SetParameterOptions,
 };
-pub use rtp_transceiver::{EncodedFrames, ReceivedFrame, RtpReceiver, RtpSender, RtpTransceiver};
-pub use session::OfferOptions;
+pub use rtp_receiver::{EncodedFrames, RtpReceiver};
+pub use rtp_sender::RtpSender;
+pub use rtp_transceiver::{ReceivedFrame, RtpTransceiver};
+pub use session::{OfferOptions, RtpSource};
 pub use states::{
-    DataChannelState, DtlsTransportState, IceConnectionState, IceGatheringState,
-    PeerConnectionState, SctpTransportState, SignalingState, TransceiverDirection,
+    DataChannelState, DtlsTransportState, IceComponent, IceConnectionState, IceGatheringState,
+    IceRole, IceTransportState, PeerConnectionState, SctpTransportState, SignalingState,
+    TransceiverDirection,
 };
 pub use stats::StatsReport;
+pub use transports::{
+    DtlsTransport, DtlsTransportEvent, IceCandidatePair, IceParameters, IceTransport,
+    IceTransportEvent, SctpTransport, TransportEvents,
+};
 
 // The layers below whose types appear in this interface.
 pub use {dtls, ice, media, sctp};

@@ -1,5 +1,6 @@
 //! `RTCPeerConnection` (W3C WebRTC §4.4).
 
+use crate::certificate::{Certificate, KeygenAlgorithm};
 use crate::configuration::Configuration;
 use crate::data_channel::{DataChannel, DataChannelInit};
 use crate::description::{IceCandidateInit, SessionDescription};
@@ -8,13 +9,16 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::registry::{Dispatcher, Registry};
 use crate::rtp_parameters::RtpEncodingParameters;
-use crate::rtp_transceiver::{RtpReceiver, RtpSender, RtpTransceiver};
+use crate::rtp_receiver::RtpReceiver;
+use crate::rtp_sender::RtpSender;
+use crate::rtp_transceiver::RtpTransceiver;
 use crate::session::{OfferOptions, Session};
 use crate::states::{
     IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
     TransceiverDirection,
 };
 use crate::stats::StatsReport;
+use crate::transports::SctpTransport;
 use media::{MediaKind, MediaStream, MediaStreamTrack};
 use std::fmt;
 use std::sync::Arc;
@@ -259,6 +263,31 @@ impl PeerConnection {
         self.connection.query(Session::can_trickle_ice_candidates)
     }
 
+    /// `setConfiguration`. Servers and the transport policy count from the next gathering on: call
+    /// [`PeerConnection::restart_ice`] to have them count now.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed; `InvalidModificationError` when the certificates, the bundle policy, the RTCP
+    /// multiplexing policy or the peer identity differ, or the size of the candidate pool after a local description was
+    /// set; else as [`Configuration::validate`].
+    pub fn set_configuration(&self, configuration: Configuration) -> Result<(), Error> {
+        self.connection
+            .command(|session, _| session.set_configuration(configuration))?;
+        self.connection.replace_servers();
+        Ok(())
+    }
+
+    /// `generateCertificate`: good for thirty days, or as long as `expires` says, a year at most.
+    ///
+    /// # Errors
+    /// `NotSupportedError` for a kind of key that is not made here.
+    pub async fn generate_certificate(
+        algorithm: KeygenAlgorithm,
+        expires: Option<std::time::Duration>,
+    ) -> Result<Certificate, Error> {
+        Certificate::generate(algorithm, expires)
+    }
+
     /// `getConfiguration`.
     pub fn configuration(&self) -> Configuration {
         self.connection
@@ -389,9 +418,42 @@ impl PeerConnection {
         Ok(channel)
     }
 
+    /// `sctp`: what carries the data channels; `None` before one was agreed on.
+    pub fn sctp(&self) -> Option<SctpTransport> {
+        self.connection.query(Session::sctp_transport)?;
+        Some(SctpTransport::new(
+            Arc::downgrade(&self.connection),
+            Arc::clone(&self.registry.transports),
+        ))
+    }
+
     /// `sctp.maxMessageSize`: the largest message that the peer takes, once it is known.
     pub fn max_message_size(&self) -> Option<u64> {
         self.connection.query(Session::max_message_size)
+    }
+
+    /// `getStats` of the sender or receiver of one track.
+    ///
+    /// # Errors
+    /// `InvalidAccessError` when the track is that of no sender and no receiver, or of several.
+    pub async fn stats_of(&self, track: &MediaStreamTrack) -> Result<StatsReport, Error> {
+        let is_sent =
+            |sender: &RtpSender| sender.track().is_some_and(|sent| sent.id() == track.id());
+        let senders: Vec<RtpSender> = self.senders().into_iter().filter(is_sent).collect();
+        let receivers: Vec<RtpReceiver> = self
+            .receivers()
+            .into_iter()
+            .filter(|receiver| receiver.track().id() == track.id())
+            .collect();
+        // W3C WebRTC §8.2, step 3.
+        match (senders.as_slice(), receivers.as_slice()) {
+            ([sender], []) => Ok(sender.stats().await),
+            ([], [receiver]) => Ok(receiver.stats().await),
+            ([], []) => Err(Error::InvalidAccess("the track is not in use here".into())),
+            _ => Err(Error::InvalidAccess(
+                "the track is in use several times".into(),
+            )),
+        }
     }
 
     /// `getStats`.

@@ -5,6 +5,8 @@ use crate::driver::{Connection, Hub};
 use crate::events::{Event, TrackEvent};
 use crate::rtp_transceiver::{RtpTransceiver, TransceiverShared};
 use crate::session::{self, ChannelId, IncomingFrame, Session, TransceiverId};
+use crate::states::SctpTransportState;
+use crate::transports::{DtlsTransportEvent, IceTransportEvent, TransportListeners};
 use media::MediaStream;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,6 +16,7 @@ use tokio::sync::mpsc;
 pub(crate) struct Registry {
     state: Mutex<State>,
     connection: Weak<Connection>,
+    pub(crate) transports: Arc<TransportListeners>,
 }
 
 #[derive(Default)]
@@ -35,6 +38,7 @@ impl Registry {
         Registry {
             state: Mutex::new(state),
             connection: Arc::downgrade(connection),
+            transports: Arc::default(),
         }
     }
 
@@ -88,6 +92,7 @@ impl Registry {
         let view = session.transceiver(id)?;
         let shared = TransceiverShared::new(
             Weak::clone(&self.connection),
+            Arc::clone(&self.transports),
             id,
             view.kind(),
             view.receiver_track(),
@@ -149,8 +154,29 @@ impl Hub for Dispatcher {
                     connection.resolve(name);
                 }
             }
-            S::DtlsError { error, .. } => {
+            S::DtlsStateChange { transport, state } => registry
+                .transports
+                .tell_dtls(transport, &DtlsTransportEvent::StateChange(state)),
+            S::IceTransportStateChange { transport, state } => registry
+                .transports
+                .tell_ice(transport, &IceTransportEvent::StateChange(state)),
+            S::IceTransportGatheringStateChange { transport, state } => registry
+                .transports
+                .tell_ice(transport, &IceTransportEvent::GatheringStateChange(state)),
+            S::SelectedCandidatePairChange { transport } => {
+                let view = session.transport(transport);
+                if let Some(pair) = view.and_then(|view| view.selected_pair()) {
+                    let event = IceTransportEvent::SelectedCandidatePairChange(Box::new(pair));
+                    registry.transports.tell_ice(transport, &event);
+                }
+            }
+            S::SctpConnected => registry.transports.tell_sctp(SctpTransportState::Connected),
+            S::SctpClosed => registry.transports.tell_sctp(SctpTransportState::Closed),
+            S::DtlsError { transport, error } => {
                 tracing::warn!(%error, "DTLS failed");
+                registry
+                    .transports
+                    .tell_dtls(transport, &DtlsTransportEvent::Error(error.clone()));
                 registry.tell(Event::DtlsError(error));
             }
             S::Track {
@@ -193,9 +219,14 @@ impl Hub for Dispatcher {
                     transceiver.end();
                 }
             }
-            S::KeyframeRequested { transceiver, .. } => {
+            S::KeyframeRequested { transceiver, rid } => {
                 if let Some(transceiver) = registry.known_transceiver(transceiver) {
-                    transceiver.request_keyframe();
+                    transceiver.request_keyframe(rid.as_deref());
+                }
+            }
+            S::ToneChange { transceiver, tone } => {
+                if let Some(transceiver) = registry.known_transceiver(transceiver) {
+                    transceiver.tell_tone(&tone);
                 }
             }
             S::ChannelIncoming(id) => {
@@ -245,6 +276,7 @@ impl Hub for Dispatcher {
             let transceivers: Vec<_> = state.transceivers.values().cloned().collect();
             // Listeners hear the end of the stream of events.
             state.listeners.clear();
+            self.0.transports.close();
             (channels, transceivers)
         };
         for channel in channels {

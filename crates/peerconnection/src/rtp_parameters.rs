@@ -1,5 +1,8 @@
 //! Codecs, header extensions and encodings as the interface shows them (W3C WebRTC §5.2).
 
+use crate::data_channel::Priority;
+use crate::error::Error;
+use crate::states::TransceiverDirection;
 use serde::Serialize;
 
 pub(crate) use media::MediaKind;
@@ -50,6 +53,26 @@ impl RtpCodec {
                 .eq_ignore_ascii_case(name)
                 .then_some(value.trim())
         })
+    }
+
+    /// "Codec dictionary match" (W3C WebRTC §5.4, `setCodecPreferences`): whether the two say the same. With
+    /// `ignore_asymmetrical`, parameters that each side chooses for itself may differ.
+    pub fn dictionary_match(&self, other: &RtpCodec, ignore_asymmetrical: bool) -> bool {
+        self.matches(other)
+            && self.channels.is_some() == other.channels.is_some()
+            && self.sdp_fmtp_line.is_empty() == other.sdp_fmtp_line.is_empty()
+            && (ignore_asymmetrical || self.parameters() == other.parameters())
+    }
+
+    /// The `fmtp` parameters without regard to their order, blanks, or the case of their names.
+    fn parameters(&self) -> Vec<(String, String)> {
+        let parameters = self.sdp_fmtp_line.split(';').map(|parameter| {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            (key.trim().to_ascii_lowercase(), value.trim().to_owned())
+        });
+        let mut parameters: Vec<_> = parameters.filter(|(key, _)| !key.is_empty()).collect();
+        parameters.sort();
+        parameters
     }
 
     /// Whether a payload in one of the two can be read as the other: name, clock and channels
@@ -121,6 +144,9 @@ pub struct RtpHeaderExtensionParameters {
     pub id: u8,
     /// Whether it is encrypted (RFC 6904).
     pub encrypted: bool,
+    /// Which way it may be used, as this side sees it (RFC 8285 §5).
+    #[serde(skip)]
+    pub(crate) direction: TransceiverDirection,
 }
 
 /// `RTCRtpEncodingParameters` (W3C WebRTC §5.2.4): one of the encodings that a sender produces.
@@ -141,6 +167,13 @@ pub struct RtpEncodingParameters {
     /// By how much width and height are divided, at least 1.0; video only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_resolution_down_by: Option<f64>,
+    /// Which of the agreed codecs to use; the first of them when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codec: Option<RtpCodec>,
+    /// How this encoding stands to the others when there is too little bitrate for all (W3C WebRTC Priority §4).
+    pub priority: Priority,
+    /// How the network is asked to treat its packets (W3C WebRTC Priority §4, RFC 8837).
+    pub network_priority: Priority,
 }
 
 impl Default for RtpEncodingParameters {
@@ -151,8 +184,142 @@ impl Default for RtpEncodingParameters {
             max_bitrate: None,
             max_framerate: None,
             scale_resolution_down_by: None,
+            codec: None,
+            priority: Priority::Low,
+            network_priority: Priority::Low,
         }
     }
+}
+
+impl RtpEncodingParameters {
+    /// The first of these codecs that this encoding may use: the one that it names, else the preferred one
+    /// (W3C WebRTC §5.2.4, `codec`).
+    pub(crate) fn choose<'c>(
+        &self,
+        agreed: &'c [RtpCodecParameters],
+    ) -> Option<&'c RtpCodecParameters> {
+        let mut media = agreed.iter().filter(|codec| codec.codec.is_media());
+        match &self.codec {
+            Some(wanted) => media
+                .clone()
+                .find(|codec| codec.codec.dictionary_match(wanted, true))
+                .or_else(|| media.next()),
+            None => media.next(),
+        }
+    }
+}
+
+/// The checks that `addTransceiver` and `setParameters` share, and the defaults that they fill in (W3C WebRTC §5.1,
+/// "addTransceiver sendEncodings validation steps"; §5.2, "setParameters validation steps").
+pub(crate) fn check_encodings(
+    kind: MediaKind,
+    encodings: &mut [RtpEncodingParameters],
+    default_scale: impl Fn(usize) -> f64,
+) -> Result<(), Error> {
+    for encoding in encodings.iter_mut() {
+        if kind == MediaKind::Audio {
+            encoding.scale_resolution_down_by = None;
+            encoding.max_framerate = None;
+        }
+        if encoding
+            .scale_resolution_down_by
+            .is_some_and(|factor| factor.is_nan() || factor < 1.0)
+        {
+            return Err(Error::Range("scale_resolution_down_by is below 1.0".into()));
+        }
+        if encoding
+            .max_framerate
+            .is_some_and(|rate| rate.is_nan() || rate < 0.0)
+        {
+            return Err(Error::Range("max_framerate is below 0.0".into()));
+        }
+    }
+    if kind == MediaKind::Video {
+        for (index, encoding) in encodings.iter_mut().enumerate() {
+            encoding
+                .scale_resolution_down_by
+                .get_or_insert_with(|| default_scale(index));
+        }
+    }
+    Ok(())
+}
+
+/// `RTCDegradationPreference` (W3C WebRTC MST Content Hints §4): what to give up first when there is too little bitrate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DegradationPreference {
+    /// Pictures get smaller before they get fewer.
+    MaintainFramerate,
+    /// Pictures get fewer before they get smaller.
+    MaintainResolution,
+    /// A little of both.
+    #[default]
+    Balanced,
+}
+
+/// `RTCRtcpParameters` (W3C WebRTC §5.2.5).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RtcpParameters {
+    /// The canonical name that reports carry; a receiver has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cname: Option<String>,
+    /// Whether reports may be of reduced size (RFC 5506).
+    pub reduced_size: bool,
+}
+
+/// `RTCRtpSendParameters` (W3C WebRTC §5.2.2): what `getParameters` gives and `setParameters` takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RtpSendParameters {
+    /// Which call of `getParameters` these come from; `setParameters` wants it back. Read-only.
+    pub transaction_id: String,
+    /// The encodings. Their number, order and `rid` are read-only.
+    pub encodings: Vec<RtpEncodingParameters>,
+    /// The header extensions that were agreed. Read-only.
+    pub header_extensions: Vec<RtpHeaderExtensionParameters>,
+    /// RTCP settings. Read-only.
+    pub rtcp: RtcpParameters,
+    /// The codecs that were agreed. Read-only.
+    pub codecs: Vec<RtpCodecParameters>,
+    /// What to give up first; video only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degradation_preference: Option<DegradationPreference>,
+}
+
+/// `RTCRtpReceiveParameters` (W3C WebRTC §5.2.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RtpReceiveParameters {
+    /// The header extensions that this side is ready to receive.
+    pub header_extensions: Vec<RtpHeaderExtensionParameters>,
+    /// RTCP settings.
+    pub rtcp: RtcpParameters,
+    /// The codecs that this side is ready to receive.
+    pub codecs: Vec<RtpCodecParameters>,
+}
+
+/// `RTCSetParameterOptions` (W3C WebRTC Extensions §5.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SetParameterOptions {
+    /// One entry an encoding, or none at all: whether its next picture shall be a keyframe.
+    pub encoding_options: Vec<EncodingOptions>,
+}
+
+/// `RTCEncodingOptions` (W3C WebRTC Extensions §5.3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EncodingOptions {
+    /// Asks the encoder for a keyframe.
+    pub key_frame: bool,
+}
+
+/// `RTCRtpHeaderExtensionCapability` (W3C WebRTC §5.2.11, W3C WebRTC Extensions §5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RtpHeaderExtensionCapability {
+    /// What the extension is.
+    pub uri: String,
+    /// Which way it is used; `stopped` is not at all.
+    pub direction: TransceiverDirection,
 }
 
 /// `RTCRtpCapabilities` (W3C WebRTC §5.2.10).
@@ -161,8 +328,8 @@ impl Default for RtpEncodingParameters {
 pub struct RtpCapabilities {
     /// The codecs, the preferred one first.
     pub codecs: Vec<RtpCodec>,
-    /// The header extensions, by URI.
-    pub header_extensions: Vec<&'static str>,
+    /// The header extensions.
+    pub header_extensions: Vec<RtpHeaderExtensionCapability>,
 }
 
 #[cfg(test)]
@@ -197,6 +364,15 @@ mod tests {
             "packetization-mode=1;profile-level-id=640032"
         )));
         assert!(!baseline.matches(&codec("video/VP8", "")));
+    }
+
+    #[test]
+    fn codec_dictionary_match_compares_all_parameters_unless_told_otherwise() {
+        let opus = codec("audio/opus", "minptime=10;useinbandfec=1");
+        assert!(opus.dictionary_match(&codec("audio/OPUS", "useinbandfec=1; minptime=10"), false));
+        assert!(!opus.dictionary_match(&codec("audio/opus", "minptime=20;useinbandfec=1"), false));
+        assert!(opus.dictionary_match(&codec("audio/opus", "minptime=20"), true));
+        assert!(!opus.dictionary_match(&codec("audio/opus", ""), true));
     }
 
     #[test]

@@ -1,44 +1,52 @@
-//! `RTCRtpTransceiver`, `RTCRtpSender` and `RTCRtpReceiver` (W3C WebRTC §5.2 to §5.4).
+//! `RTCRtpTransceiver` (W3C WebRTC §5.4), and what its sender and receiver share with it.
 
 use crate::driver::Connection;
+use crate::encoded_transform::RtcEncodedFrame;
 use crate::error::Error;
 use crate::pipeline::{self, Decoding, Encoding};
-use crate::rtp_parameters::{RtpCapabilities, RtpCodecParameters, RtpEncodingParameters};
-use crate::session::{IncomingFrame, OutgoingFrame, Session, TransceiverId, capabilities};
+use crate::rtp_parameters::{RtpCodec, RtpCodecParameters, RtpHeaderExtensionCapability};
+use crate::rtp_receiver::RtpReceiver;
+use crate::rtp_sender::RtpSender;
+use crate::session::{EncodedSample, IncomingFrame, OutgoingFrame, Session, TransceiverId};
 use crate::states::TransceiverDirection;
+use crate::transports::{DtlsTransport, TransportListeners};
 use bytes::Bytes;
 use media::{EncodedFrame, MediaKind, MediaStreamTrack, TrackInit, TrackWriter};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::mpsc;
-
-/// Encoded frames that may wait for an application that takes them itself.
-const ENCODED_QUEUE: usize = 256;
 
 /// What the three handles of a transceiver share.
 pub(crate) struct TransceiverShared {
     connection: Weak<Connection>,
+    transports: Arc<TransportListeners>,
     id: TransceiverId,
     kind: MediaKind,
-    remote_track: MediaStreamTrack,
-    pub(crate) keyframe_wanted: AtomicBool,
+    pub(crate) remote_track: MediaStreamTrack,
+    /// Encodings whose next picture is to be a keyframe; `None` is the only one, or all.
+    keyframes: Mutex<Vec<Option<String>>>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    local_track: Option<MediaStreamTrack>,
+pub(crate) struct State {
+    pub(crate) local_track: Option<MediaStreamTrack>,
     encoding: Option<Encoding>,
     writer: Option<Arc<TrackWriter>>,
-    decoding: Option<Decoding>,
+    pub(crate) decoding: Option<Decoding>,
     /// An application that takes frames as they come off the wire.
-    encoded: Option<mpsc::Sender<ReceivedFrame>>,
+    pub(crate) encoded: Option<mpsc::Sender<ReceivedFrame>>,
+    /// Transforms of what is sent and received.
+    pub(crate) send_transform: Option<mpsc::Sender<RtcEncodedFrame>>,
+    pub(crate) receive_transform: Option<mpsc::Sender<RtcEncodedFrame>>,
+    /// Who hears of tones.
+    pub(crate) tones: Vec<mpsc::UnboundedSender<String>>,
 }
 
 impl TransceiverShared {
     pub(crate) fn new(
         connection: Weak<Connection>,
+        transports: Arc<TransportListeners>,
         id: TransceiverId,
         kind: MediaKind,
         remote_track: &str,
@@ -56,15 +64,16 @@ impl TransceiverShared {
         };
         TransceiverShared {
             connection,
+            transports,
             id,
             kind,
             remote_track: track,
-            keyframe_wanted: AtomicBool::new(false),
+            keyframes: Mutex::new(Vec::new()),
             state: Mutex::new(state),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,7 +85,7 @@ impl TransceiverShared {
         self.kind
     }
 
-    fn connection(&self) -> Result<Arc<Connection>, Error> {
+    pub(crate) fn connection(&self) -> Result<Arc<Connection>, Error> {
         self.connection
             .upgrade()
             .ok_or_else(|| Error::InvalidState("the connection is closed".into()))
@@ -108,8 +117,104 @@ impl TransceiverShared {
         }
     }
 
-    pub(crate) fn request_keyframe(&self) {
-        self.keyframe_wanted.store(true, Ordering::Relaxed);
+    /// Makes the next picture of an encoding a keyframe.
+    pub(crate) fn request_keyframe(&self, rid: Option<&str>) {
+        let mut wanted = self
+            .keyframes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !wanted.iter().any(|known| known.as_deref() == rid) {
+            wanted.push(rid.map(str::to_owned));
+        }
+    }
+
+    /// Whether a keyframe of this encoding was asked for since the last call; with several, `None` asks for all.
+    pub(crate) fn take_keyframe_request(&self, rid: Option<&str>) -> bool {
+        let mut wanted = self
+            .keyframes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = wanted.len();
+        wanted.retain(|known| rid.is_some() && known.as_deref() != rid);
+        wanted.len() != before
+    }
+
+    /// Whether keyframes of all encodings were asked for since the last call.
+    pub(crate) fn take_all_keyframe_requests(&self) -> bool {
+        let mut wanted = self
+            .keyframes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = wanted.len();
+        wanted.retain(Option::is_some);
+        wanted.len() != before
+    }
+
+    /// The transport that its section uses.
+    pub(crate) fn transport(&self) -> Option<DtlsTransport> {
+        let number = self.query(|session| session.transport_of(self.id))??;
+        Some(DtlsTransport::new(
+            Weak::clone(&self.connection),
+            Arc::clone(&self.transports),
+            number,
+        ))
+    }
+
+    /// Looks at this transceiver.
+    pub(crate) fn view<T>(
+        &self,
+        look: impl FnOnce(crate::session::TransceiverView<'_>) -> T,
+    ) -> Option<T> {
+        let connection = self.connection.upgrade()?;
+        connection.query(|session| session.transceiver(self.id).map(look))
+    }
+
+    /// Looks at the session.
+    pub(crate) fn query<T>(&self, look: impl FnOnce(&Session) -> T) -> Option<T> {
+        let connection = self.connection.upgrade()?;
+        Some(connection.query(look))
+    }
+
+    /// Tells the session something that leads to nothing.
+    pub(crate) fn note(&self, tell: impl FnOnce(&mut Session, std::time::Instant)) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.note(tell);
+        }
+    }
+
+    pub(crate) fn tell_tone(&self, tone: &str) {
+        self.lock()
+            .tones
+            .retain(|listener| listener.send(tone.to_owned()).is_ok());
+    }
+
+    /// Sends what an encoder made: through the transform, if there is one.
+    pub(crate) fn send(
+        &self,
+        rid: Option<&str>,
+        frame: &EncodedFrame,
+        sample: Option<EncodedSample>,
+    ) -> Option<()> {
+        let transform = self.lock().send_transform.clone();
+        self.command(|session, now| {
+            if let Some(sample) = &sample {
+                session.note_encoded(now, self.id, rid, sample);
+            }
+            let (codec, ssrc) = session.encoding_codec(self.id, rid)?;
+            match transform {
+                Some(transform) => {
+                    let frame = RtcEncodedFrame::sent(frame, codec, rid, ssrc);
+                    if transform.try_send(frame).is_err() {
+                        tracing::debug!("the transform took a frame not at all, or not in time");
+                    }
+                }
+                None => {
+                    let frame = outgoing(frame, codec.codec.clock_rate);
+                    let _ = session.write_frame(now, self.id, rid, &frame);
+                }
+            }
+            Some(())
+        })?
     }
 
     /// The transceiver is stopped, or the connection closed.
@@ -127,6 +232,19 @@ impl TransceiverShared {
             .iter()
             .find(|codec| codec.payload_type == frame.payload_type);
         let Some(codec) = codec else { return };
+        let transform = self.lock().receive_transform.clone();
+        if let Some(transform) = transform {
+            let frame = RtcEncodedFrame::received(self.kind, frame, codec);
+            if transform.try_send(frame).is_err() {
+                tracing::debug!("the transform took a frame not at all, or not in time");
+            }
+            return;
+        }
+        self.deliver(frame, codec);
+    }
+
+    /// Hands a frame over, after its transform if there is one.
+    pub(crate) fn deliver(self: &Arc<Self>, frame: IncomingFrame, codec: &RtpCodecParameters) {
         let mut state = self.lock();
         if let Some(encoded) = &state.encoded {
             match encoded.try_send(ReceivedFrame {
@@ -176,11 +294,6 @@ impl RtpTransceiver {
         &self.shared
     }
 
-    fn view<T>(&self, look: impl FnOnce(crate::session::TransceiverView<'_>) -> T) -> Option<T> {
-        let connection = self.shared.connection.upgrade()?;
-        connection.query(|session| session.transceiver(self.shared.id).map(look))
-    }
-
     /// Audio or video.
     pub fn kind(&self) -> MediaKind {
         self.shared.kind
@@ -188,26 +301,25 @@ impl RtpTransceiver {
 
     /// `mid`: that of its section, once described.
     pub fn mid(&self) -> Option<String> {
-        self.view(|view| view.mid().map(str::to_owned)).flatten()
+        self.shared
+            .view(|view| view.mid().map(str::to_owned))
+            .flatten()
     }
 
     /// The sending half.
     pub fn sender(&self) -> RtpSender {
-        RtpSender {
-            shared: Arc::clone(&self.shared),
-        }
+        RtpSender::new(Arc::clone(&self.shared))
     }
 
     /// The receiving half.
     pub fn receiver(&self) -> RtpReceiver {
-        RtpReceiver {
-            shared: Arc::clone(&self.shared),
-        }
+        RtpReceiver::new(Arc::clone(&self.shared))
     }
 
     /// `direction`: what this side wants.
     pub fn direction(&self) -> TransceiverDirection {
-        self.view(|view| view.direction())
+        self.shared
+            .view(|view| view.direction())
             .unwrap_or(TransceiverDirection::Stopped)
     }
 
@@ -223,7 +335,7 @@ impl RtpTransceiver {
 
     /// `currentDirection`: what was agreed last.
     pub fn current_direction(&self) -> Option<TransceiverDirection> {
-        match self.view(|view| view.current_direction()) {
+        match self.shared.view(|view| view.current_direction()) {
             Some(direction) => direction,
             None => Some(TransceiverDirection::Stopped),
         }
@@ -239,6 +351,45 @@ impl RtpTransceiver {
             .command(|session, _| session.stop_transceiver(self.shared.id))?;
         self.shared.end();
         Ok(())
+    }
+
+    /// `setCodecPreferences`: what to negotiate, the most wanted first; nothing is the usual order.
+    ///
+    /// # Errors
+    /// `InvalidModificationError` for a codec that [`RtpReceiver::capabilities`] does not list, or for helpers alone;
+    /// `InvalidStateError` when the connection is closed.
+    pub fn set_codec_preferences(&self, codecs: &[RtpCodec]) -> Result<(), Error> {
+        self.shared
+            .connection()?
+            .command(|session, _| session.set_codec_preferences(self.shared.id, codecs))
+    }
+
+    /// `getHeaderExtensionsToNegotiate`.
+    pub fn header_extensions_to_negotiate(&self) -> Vec<RtpHeaderExtensionCapability> {
+        self.shared
+            .query(|session| session.header_extensions_to_negotiate(self.shared.id))
+            .unwrap_or_default()
+    }
+
+    /// `setHeaderExtensionsToNegotiate`: the same extensions with other directions; `stopped` leaves one out.
+    ///
+    /// # Errors
+    /// `InvalidModificationError` when the extensions or their order differ from what
+    /// [`RtpTransceiver::header_extensions_to_negotiate`] gives, or MID is not `sendrecv`.
+    pub fn set_header_extensions_to_negotiate(
+        &self,
+        extensions: &[RtpHeaderExtensionCapability],
+    ) -> Result<(), Error> {
+        self.shared.connection()?.command(|session, _| {
+            session.set_header_extensions_to_negotiate(self.shared.id, extensions)
+        })
+    }
+
+    /// `getNegotiatedHeaderExtensions`: what the last answer made of them.
+    pub fn negotiated_header_extensions(&self) -> Vec<RtpHeaderExtensionCapability> {
+        self.shared
+            .query(|session| session.negotiated_header_extensions(self.shared.id))
+            .unwrap_or_default()
     }
 }
 
@@ -257,102 +408,6 @@ impl fmt::Debug for RtpTransceiver {
     }
 }
 
-/// `RTCRtpSender`.
-#[derive(Clone)]
-pub struct RtpSender {
-    shared: Arc<TransceiverShared>,
-}
-
-impl RtpSender {
-    /// The track that is sent.
-    pub fn track(&self) -> Option<MediaStreamTrack> {
-        self.shared.lock().local_track.clone()
-    }
-
-    pub(crate) fn id(&self) -> TransceiverId {
-        self.shared.id
-    }
-
-    /// `replaceTrack`: sends another track of the same kind, or none, without negotiation.
-    ///
-    /// # Errors
-    /// `TypeError` for a track of the other kind, `InvalidStateError` when the transceiver is stopped.
-    pub fn replace_track(&self, track: Option<&MediaStreamTrack>) -> Result<(), Error> {
-        if track.is_some_and(|track| track.kind() != self.shared.kind) {
-            return Err(Error::Type("a sender keeps the kind of its track".into()));
-        }
-        let id = track.map(|track| track.id().to_owned());
-        self.shared
-            .connection()?
-            .command(|session, _| session.replace_track(self.shared.id, id))?;
-        self.shared.set_local_track(track.cloned());
-        Ok(())
-    }
-
-    /// The encodings that are sent: `getParameters().encodings`.
-    pub fn encodings(&self) -> Vec<RtpEncodingParameters> {
-        let Some(connection) = self.shared.connection.upgrade() else {
-            return Vec::new();
-        };
-        connection.query(|session| {
-            session
-                .transceiver(self.shared.id)
-                .map(|view| view.encodings().cloned().collect())
-                .unwrap_or_default()
-        })
-    }
-
-    /// The codecs that were agreed, the one in use first: `getParameters().codecs`.
-    pub fn codecs(&self) -> Vec<RtpCodecParameters> {
-        let Some(connection) = self.shared.connection.upgrade() else {
-            return Vec::new();
-        };
-        connection.query(|session| {
-            session
-                .transceiver(self.shared.id)
-                .map(|view| view.send_codecs().to_vec())
-                .unwrap_or_default()
-        })
-    }
-
-    /// Sends a frame that the application has encoded itself; the sender should have no track.
-    /// False when the connection does not let it out now.
-    ///
-    /// # Errors
-    /// `InvalidStateError` when the connection is closed.
-    pub fn send_encoded(&self, frame: &EncodedFrame) -> Result<bool, Error> {
-        self.shared.connection()?.command(|session, now| {
-            let Some(codec) = session
-                .transceiver(self.shared.id)
-                .and_then(|view| view.send_codecs().first().cloned())
-            else {
-                return Ok(false);
-            };
-            let frame = outgoing(frame, codec.codec.clock_rate);
-            session.write_frame(now, self.shared.id, None, &frame)
-        })
-    }
-
-    /// Whether the receiver asked for a keyframe since the last call; for applications that encode themselves.
-    pub fn take_keyframe_request(&self) -> bool {
-        self.shared.keyframe_wanted.swap(false, Ordering::Relaxed)
-    }
-
-    /// `RTCRtpSender.getCapabilities`.
-    pub fn capabilities(kind: MediaKind) -> RtpCapabilities {
-        capabilities(kind)
-    }
-}
-
-impl fmt::Debug for RtpSender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RtpSender")
-            .field("kind", &self.shared.kind)
-            .field("id", &self.shared.id)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A frame with its time in ticks of the RTP clock.
 pub(crate) fn outgoing(frame: &EncodedFrame, clock_rate: u32) -> OutgoingFrame {
     let ticks = frame.timestamp.as_nanos() * u128::from(clock_rate) / 1_000_000_000;
@@ -362,71 +417,5 @@ pub(crate) fn outgoing(frame: &EncodedFrame, clock_rate: u32) -> OutgoingFrame {
         timestamp: ticks as u32,
         keyframe: frame.keyframe,
         ..OutgoingFrame::default()
-    }
-}
-
-/// `RTCRtpReceiver`.
-#[derive(Clone)]
-pub struct RtpReceiver {
-    shared: Arc<TransceiverShared>,
-}
-
-impl RtpReceiver {
-    /// The track that it gives. Frames are decoded for whoever subscribes to it.
-    pub fn track(&self) -> MediaStreamTrack {
-        self.shared.remote_track.clone()
-    }
-
-    /// Takes frames as they come off the wire, instead of having them decoded.
-    pub fn encoded_frames(&self) -> EncodedFrames {
-        let (sender, receiver) = mpsc::channel(ENCODED_QUEUE);
-        let mut state = self.shared.lock();
-        state.encoded = Some(sender);
-        state.decoding = None;
-        EncodedFrames(receiver)
-    }
-
-    /// Asks the peer for a keyframe.
-    pub fn request_keyframe(&self) {
-        self.shared
-            .command(|session, now| session.request_keyframe(now, self.shared.id));
-    }
-
-    /// The codecs that this side is ready to receive: `getParameters().codecs`.
-    pub fn codecs(&self) -> Vec<RtpCodecParameters> {
-        let Some(connection) = self.shared.connection.upgrade() else {
-            return Vec::new();
-        };
-        connection.query(|session| {
-            session
-                .transceiver(self.shared.id)
-                .map(|view| view.receive_codecs().to_vec())
-                .unwrap_or_default()
-        })
-    }
-
-    /// `RTCRtpReceiver.getCapabilities`.
-    pub fn capabilities(kind: MediaKind) -> RtpCapabilities {
-        capabilities(kind)
-    }
-}
-
-impl fmt::Debug for RtpReceiver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RtpReceiver")
-            .field("kind", &self.shared.kind)
-            .field("id", &self.shared.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Frames of one receiver as they come off the wire.
-#[derive(Debug)]
-pub struct EncodedFrames(mpsc::Receiver<ReceivedFrame>);
-
-impl EncodedFrames {
-    /// The next frame; `None` when the transceiver is stopped.
-    pub async fn next(&mut self) -> Option<ReceivedFrame> {
-        self.0.recv().await
     }
 }

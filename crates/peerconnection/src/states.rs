@@ -95,6 +95,48 @@ states! {
 }
 
 states! {
+    /// `RTCIceTransportState` (W3C WebRTC §5.6.6).
+    IceTransportState {
+        /// Nothing has begun.
+        New = "new",
+        /// Pairs are being checked.
+        Checking = "checking",
+        /// A pair works.
+        Connected = "connected",
+        /// A pair works, and checking is done.
+        Completed = "completed",
+        /// The peer has stopped answering, perhaps for a moment.
+        Disconnected = "disconnected",
+        /// No pair works.
+        Failed = "failed",
+        /// Ended.
+        Closed = "closed",
+    }
+}
+
+states! {
+    /// `RTCIceRole` (W3C WebRTC §5.6.7).
+    IceRole {
+        /// Not known yet.
+        Unknown = "unknown",
+        /// This side chooses the pair.
+        Controlling = "controlling",
+        /// The peer chooses the pair.
+        Controlled = "controlled",
+    }
+}
+
+states! {
+    /// `RTCIceComponent` (W3C WebRTC §5.6.8).
+    IceComponent {
+        /// RTP, and RTCP multiplexed with it (RFC 8445 §13).
+        Rtp = "rtp",
+        /// RTCP on its own.
+        Rtcp = "rtcp",
+    }
+}
+
+states! {
     /// `RTCDtlsTransportState` (W3C WebRTC §5.5.1).
     DtlsTransportState {
         /// The handshake has not begun.

@@ -41,13 +41,15 @@ pub enum Stats {
     RemoteInboundRtp(RemoteInboundRtpStats),
     /// `RTCRemoteOutboundRtpStreamStats`: what the peer reports of a stream received here.
     RemoteOutboundRtp(RemoteOutboundRtpStats),
+    /// `RTCAudioSourceStats` or `RTCVideoSourceStats`: a track that is sent.
+    MediaSource(MediaSourceStats),
     /// `RTCPeerConnectionStats`.
     PeerConnection(PeerConnectionStats),
     /// `RTCDataChannelStats`.
     DataChannel(DataChannelStats),
     /// `RTCTransportStats`.
     Transport(TransportStats),
-    /// `RTCIceCandidatePairStats` of the selected pair.
+    /// `RTCIceCandidatePairStats`.
     CandidatePair(CandidatePairStats),
     /// `RTCIceCandidateStats` of this side.
     LocalCandidate(IceCandidateStats),
@@ -55,6 +57,57 @@ pub enum Stats {
     RemoteCandidate(IceCandidateStats),
     /// `RTCCertificateStats`.
     Certificate(CertificateStats),
+}
+
+impl Stats {
+    /// The dictionaries that this one names.
+    fn references(&self) -> Vec<&str> {
+        match self {
+            Stats::Codec(stats) => vec![&stats.transport_id],
+            Stats::InboundRtp(stats) => [&stats.codec_id, &stats.remote_id]
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .chain([stats.transport_id.as_str()])
+                .collect(),
+            Stats::OutboundRtp(stats) => [&stats.remote_id, &stats.media_source_id]
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .chain([stats.transport_id.as_str(), stats.codec_id.as_str()])
+                .collect(),
+            Stats::RemoteInboundRtp(stats) => {
+                vec![&stats.transport_id, &stats.codec_id, &stats.local_id]
+            }
+            Stats::RemoteOutboundRtp(stats) => stats
+                .codec_id
+                .iter()
+                .chain([&stats.transport_id, &stats.local_id])
+                .map(String::as_str)
+                .collect(),
+            Stats::Transport(stats) => {
+                let pair = &stats.selected_candidate_pair_id;
+                [pair, &stats.remote_certificate_id]
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str)
+                    .chain([stats.local_certificate_id.as_str()])
+                    .collect()
+            }
+            Stats::CandidatePair(stats) => vec![
+                &stats.transport_id,
+                &stats.local_candidate_id,
+                &stats.remote_candidate_id,
+            ],
+            Stats::LocalCandidate(stats) | Stats::RemoteCandidate(stats) => {
+                vec![&stats.transport_id]
+            }
+            Stats::MediaSource(_)
+            | Stats::PeerConnection(_)
+            | Stats::DataChannel(_)
+            | Stats::Certificate(_) => Vec::new(),
+        }
+    }
 }
 
 macro_rules! dictionaries {
@@ -150,6 +203,45 @@ dictionaries! {
         /// FIRs sent; video only.
         #[serde(skip_serializing_if = "Option::is_none")]
         fir_count: Option<u64>,
+        /// Pictures decoded; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_decoded: Option<u64>,
+        /// Keyframes among them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_frames_decoded: Option<u64>,
+        /// The width of the last picture, in pixels.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frame_width: Option<u32>,
+        /// Its height.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frame_height: Option<u32>,
+        /// Pictures decoded in the last second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_per_second: Option<f64>,
+        /// Time spent decoding, summed; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_decode_time: Option<f64>,
+        /// Samples decoded or made up; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_samples_received: Option<u64>,
+        /// Samples made up for lost ones; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        concealed_samples: Option<u64>,
+        /// How often sound was made up; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        concealment_events: Option<u64>,
+        /// How loud the last sound was, 0 to 1; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        audio_level: Option<f64>,
+        /// The energy of all sound: its level squared times its seconds, summed; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_audio_energy: Option<f64>,
+        /// The length of all sound; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_samples_duration: Option<f64>,
+        /// The stream of its retransmissions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rtx_ssrc: Option<u32>,
     }
     /// `RTCOutboundRtpStreamStats` (W3C Statistics §8.7). Times are seconds.
     OutboundRtpStats {
@@ -201,6 +293,72 @@ dictionaries! {
         fir_count: Option<u64>,
         /// Whether the encoding is switched on.
         active: bool,
+        /// Its place among the encodings of the sender.
+        encoding_index: usize,
+        /// The track it is made of.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        media_source_id: Option<String>,
+        /// What the encoder aims at, in bits per second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target_bitrate: Option<f64>,
+        /// Pictures encoded; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_encoded: Option<u64>,
+        /// The width of the last picture, in pixels.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frame_width: Option<u32>,
+        /// Its height.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frame_height: Option<u32>,
+        /// Pictures encoded in the last second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_per_second: Option<f64>,
+        /// Time spent encoding, summed; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_encode_time: Option<f64>,
+        /// Why pictures are worse than they could be: `none` or `bandwidth`; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        quality_limitation_reason: Option<&'static str>,
+        /// For how long each of these held.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        quality_limitation_durations: Option<QualityLimitationDurations>,
+        /// How often the size of the pictures changed; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        quality_limitation_resolution_changes: Option<u32>,
+    }
+    /// `qualityLimitationDurations` of `RTCOutboundRtpStreamStats`, in seconds.
+    QualityLimitationDurations {
+        /// Too little bitrate.
+        bandwidth: f64,
+    }
+    /// `RTCMediaSourceStats`, `RTCAudioSourceStats` and `RTCVideoSourceStats` (W3C Statistics §8.10): a track that is sent.
+    MediaSourceStats {
+        /// The track.
+        track_identifier: String,
+        /// Audio or video.
+        #[serde(serialize_with = "kind_name")]
+        kind: MediaKind,
+        /// How loud the last sound was, 0 to 1; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        audio_level: Option<f64>,
+        /// The energy of all sound: its level squared times its seconds, summed; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_audio_energy: Option<f64>,
+        /// The length of all sound, in seconds; audio only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_samples_duration: Option<f64>,
+        /// The width of the last picture, in pixels; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        width: Option<u32>,
+        /// Its height; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        height: Option<u32>,
+        /// Pictures the track has given; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames: Option<u64>,
+        /// Pictures in the last second; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_per_second: Option<f64>,
     }
     /// `RTCRemoteInboundRtpStreamStats` (W3C Statistics §8.6). Times are seconds.
     RemoteInboundRtpStats {
@@ -215,6 +373,8 @@ dictionaries! {
         codec_id: String,
         /// This side's statistics of the stream.
         local_id: String,
+        /// Packets that reached the peer.
+        packets_received: u64,
         /// Packets that did not reach the peer.
         packets_lost: i64,
         /// The peer's interarrival jitter.
@@ -238,6 +398,9 @@ dictionaries! {
         kind: MediaKind,
         /// Its transport.
         transport_id: String,
+        /// Its codec.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        codec_id: Option<String>,
         /// This side's statistics of the stream.
         local_id: String,
         /// Packets the peer has sent.
@@ -313,6 +476,8 @@ dictionaries! {
         /// The SRTP profile, by its IANA name.
         #[serde(skip_serializing_if = "Option::is_none")]
         srtp_cipher: Option<String>,
+        /// How often another pair was selected.
+        selected_candidate_pair_changes: u32,
     }
     /// `RTCIceCandidatePairStats` (W3C Statistics §8.13). Times are seconds.
     CandidatePairStats {
@@ -322,7 +487,7 @@ dictionaries! {
         local_candidate_id: String,
         /// The peer's.
         remote_candidate_id: String,
-        /// Always `succeeded`: only the selected pair is reported.
+        /// `frozen`, `waiting`, `in-progress`, `failed` or `succeeded`.
         state: &'static str,
         /// Whether it is in use.
         nominated: bool,
@@ -337,6 +502,21 @@ dictionaries! {
         /// The last round trip of a check.
         #[serde(skip_serializing_if = "Option::is_none")]
         current_round_trip_time: Option<f64>,
+        /// All round trips of checks, summed.
+        total_round_trip_time: f64,
+        /// Checks sent.
+        requests_sent: u64,
+        /// Checks received.
+        requests_received: u64,
+        /// Answers sent.
+        responses_sent: u64,
+        /// Answers received.
+        responses_received: u64,
+        /// Consent checks sent.
+        consent_requests_sent: u64,
+        /// What the path is estimated to carry, in bits per second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        available_outgoing_bitrate: Option<f64>,
     }
     /// `RTCIceCandidateStats` (W3C Statistics §8.12).
     IceCandidateStats {
@@ -354,6 +534,24 @@ dictionaries! {
         priority: u32,
         /// Its foundation.
         foundation: String,
+        /// The server it was learned from; local only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// What carries a relayed candidate to its server: `udp`, `tcp` or `tls`; local only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        relay_protocol: Option<String>,
+        /// The address it is derived from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        related_address: Option<String>,
+        /// The port of that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        related_port: Option<u16>,
+        /// The ICE generation.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        username_fragment: Option<String>,
+        /// For TCP: `active`, `passive` or `so`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tcp_type: Option<String>,
     }
     /// `RTCCertificateStats` (W3C Statistics §8.14).
     CertificateStats {
@@ -381,6 +579,41 @@ impl StatsReport {
             timestamp,
             stats,
         });
+    }
+
+    /// "The stats selection algorithm" (W3C WebRTC §8.5) for a sender: its streams and all that they refer to.
+    pub(crate) fn of_sender(self, ssrcs: &[u32]) -> Self {
+        self.select(
+            |stats| matches!(stats, Stats::OutboundRtp(stream) if ssrcs.contains(&stream.ssrc)),
+        )
+    }
+
+    /// The same for a receiver.
+    pub(crate) fn of_receiver(self, ssrcs: &[u32]) -> Self {
+        self.select(
+            |stats| matches!(stats, Stats::InboundRtp(stream) if ssrcs.contains(&stream.ssrc)),
+        )
+    }
+
+    fn select(mut self, first: impl Fn(&Stats) -> bool) -> Self {
+        let mut chosen: Vec<bool> = self
+            .entries
+            .iter()
+            .map(|entry| first(&entry.stats))
+            .collect();
+        let mut waiting: Vec<usize> = (0..chosen.len()).filter(|index| chosen[*index]).collect();
+        while let Some(index) = waiting.pop() {
+            for id in self.entries[index].stats.references() {
+                let found = self.entries.iter().position(|entry| entry.id == id);
+                if let Some(found) = found.filter(|found| !chosen[*found]) {
+                    chosen[found] = true;
+                    waiting.push(found);
+                }
+            }
+        }
+        let mut chosen = chosen.into_iter();
+        self.entries.retain(|_| chosen.next().unwrap_or(false));
+        self
     }
 
     /// All dictionaries.

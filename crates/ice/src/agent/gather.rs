@@ -50,6 +50,8 @@ pub(super) struct GatherState {
     /// The earliest time for the next request (Ta, RFC 8445 §14.2).
     next_at: Option<Instant>,
     pub(super) turn_servers: Vec<RelayConfig>,
+    /// What replaces the servers with the next restart.
+    pub(super) next_servers: Option<Vec<Server>>,
 }
 
 impl Agent {
@@ -127,7 +129,15 @@ impl Agent {
     }
 
     /// After a restart, servers that have failed get another chance.
-    pub(super) fn gather_again(&mut self, _now: Instant) {
+    pub(super) fn gather_again(&mut self, now: Instant) {
+        if let Some(servers) = self.gather.next_servers.take() {
+            let stays = |addr: SocketAddr| servers.iter().any(|server| server.addr() == addr);
+            self.stun_servers.retain(|server| stays(server.addr));
+            self.gather.turn_servers.retain(|server| stays(server.addr));
+            for server in servers {
+                self.take_server(now, server);
+            }
+        }
         for server in &mut self.stun_servers {
             for request in &mut server.requests {
                 if matches!(request.state, RequestState::Failed(_)) {

@@ -15,6 +15,7 @@ mod restart;
 mod state;
 
 use crate::candidate::Candidate;
+use crate::config::TransportPolicy;
 use crate::config::{Config, LocalSocket, Role, Server};
 use crate::counters::Counters;
 use crate::credentials::Parameters;
@@ -236,6 +237,18 @@ impl Agent {
             self.take_server(now, server);
             self.drive(now);
         }
+    }
+
+    /// Takes other servers instead of those it has; they are asked from the next restart on (RFC 9429 §4.1.18). A relay
+    /// that is allocated already stays.
+    pub fn set_servers(&mut self, servers: Vec<Server>) {
+        self.gather.next_servers = Some(servers);
+    }
+
+    /// Takes another transport policy; candidates that are known stay, new ones obey it from the next restart on
+    /// (RFC 9429 §4.1.18).
+    pub fn set_transport_policy(&mut self, policy: TransportPolicy) {
+        self.config.transport_policy = policy;
     }
 
     /// Ends everything. What `poll_transmit` still has releases the relays.

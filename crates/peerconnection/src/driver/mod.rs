@@ -126,6 +126,12 @@ impl Connection {
         look(&self.lock().session)
     }
 
+    /// Tells the session something that leads to nothing.
+    pub(crate) fn note(&self, tell: impl FnOnce(&mut Session, Instant)) {
+        let now = Instant::now();
+        tell(&mut self.lock().session, now);
+    }
+
     /// Runs a command on the session and sends what it leads to.
     pub(crate) fn command<T>(&self, act: impl FnOnce(&mut Session, Instant) -> T) -> T {
         let now = Instant::now();
@@ -199,6 +205,15 @@ impl Connection {
             }
         });
         self.wake.notify_one();
+        if !servers.named.is_empty() {
+            tokio::spawn(resolve::named_servers(Arc::downgrade(self), servers.named));
+        }
+    }
+
+    /// Takes the servers of a changed configuration, as soon as their names are resolved.
+    pub(crate) fn replace_servers(self: &Arc<Self>) {
+        let servers = resolve::servers(self.query(|session| session.ice_servers().to_vec()));
+        self.command(|session, _| session.set_servers(servers.ready));
         if !servers.named.is_empty() {
             tokio::spawn(resolve::named_servers(Arc::downgrade(self), servers.named));
         }
@@ -317,6 +332,20 @@ impl Hub for NoHub {
     ) {
     }
     fn closed(&mut self) {}
+}
+
+/// The time, for measuring how long a codec takes.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A certificate with the system's clock and randomness.
+pub(crate) fn system_certificate(
+    params: &dtls::CertificateParams,
+) -> Result<dtls::Certificate, Error> {
+    let mut rng: rand::rngs::StdRng = rand::make_rng();
+    dtls::Certificate::generate(params, SystemTime::now(), &mut rng)
+        .map_err(|error| Error::Operation(error.to_string()))
 }
 
 /// Parts with the system's clock and randomness.

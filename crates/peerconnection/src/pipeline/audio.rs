@@ -2,15 +2,18 @@
 
 use super::{Clock, IDLE, Job};
 use crate::rtp_parameters::RtpCodecParameters;
-use crate::rtp_transceiver::{TransceiverShared, outgoing};
+use crate::rtp_transceiver::TransceiverShared;
+use crate::session::{DecodedSample, SourceSample};
 use codecs::{AudioDecoder, AudioEncoder, g711, opus};
 use media::channel::RecvTimeoutError;
-use media::{AudioReceiver, Bitrate, TrackWriter};
+use media::{AudioFrame, AudioReceiver, Bitrate, TrackWriter};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+/// What Opus takes when nothing limits it: transparent for speech, good for music.
+const USUAL_BITRATE: u64 = 48_000;
 /// What lost sound is made up for; a longer gap is silence.
 const MOST_CONCEALED: Duration = Duration::from_millis(120);
 
@@ -20,6 +23,7 @@ pub(super) fn encode(
     stop: &AtomicBool,
 ) {
     let mut encoder: Option<(String, Box<dyn AudioEncoder>)> = None;
+    let mut bitrate = None;
     let mut packets = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let frame = match frames.recv_timeout(IDLE) {
@@ -31,26 +35,27 @@ pub(super) fn encode(
             return;
         };
         let id = shared.id();
-        let Some(state) = shared.command(|session, _| {
+        let mut state = None;
+        shared.note(|session, now| {
+            let sample = SourceSample::Sound {
+                rms: frame.rms(),
+                duration: frame.duration(),
+            };
+            session.note_source(now, id, sample);
             if !session.can_send(id) {
-                return None;
+                return;
             }
-            let view = session.transceiver(id)?;
-            let codec = view
-                .send_codecs()
-                .iter()
-                .find(|codec| codec.codec.is_media())?
-                .clone();
-            Some((
-                codec,
-                view.encodings()
-                    .next()
-                    .and_then(|encoding| encoding.max_bitrate),
-            ))
-        }) else {
-            return;
-        };
-        let Some((codec, limit)) = state else {
+            state = session
+                .encoding_codec(id, None)
+                .map(|(codec, _)| codec.clone())
+                .filter(|_| {
+                    session
+                        .transceiver(id)
+                        .is_some_and(|view| view.encodings().next().is_some_and(|one| one.active))
+                })
+                .map(|codec| (codec, session.target_bitrate(id, None)));
+        });
+        let Some((codec, target)) = state else {
             continue;
         };
         if encoder
@@ -61,20 +66,23 @@ pub(super) fn encode(
                 continue;
             };
             encoder = Some((codec.codec.mime_type.clone(), made));
+            bitrate = None;
         }
         let Some((_, encoder)) = &mut encoder else {
             continue;
         };
-        if let Some(limit) = limit {
-            encoder.set_bitrate(Bitrate::from_bps(u64::from(limit)));
+        // What the path carries and `max_bitrate` allow, up to what the encoder does of its own accord.
+        let target = target.unwrap_or(u64::MAX).min(USUAL_BITRATE);
+        if bitrate != Some(target) {
+            bitrate = Some(target);
+            encoder.set_bitrate(Bitrate::from_bps(target));
         }
         packets.clear();
         if let Err(error) = encoder.encode(&frame, &mut packets) {
             tracing::debug!(%error, "sound could not be encoded");
         }
         for packet in &packets {
-            let frame = outgoing(packet, codec.codec.clock_rate);
-            shared.command(|session, now| session.write_frame(now, id, None, &frame));
+            shared.send(None, packet, None);
         }
     }
 }
@@ -117,7 +125,23 @@ fn g711_law(name: &str) -> Option<g711::Law> {
     }
 }
 
-pub(super) fn decode(jobs: &Receiver<Job>, writer: &TrackWriter) {
+pub(super) fn decode(
+    jobs: &Receiver<Job>,
+    writer: &TrackWriter,
+    transceiver: &Weak<TransceiverShared>,
+) {
+    let note = |sound: &AudioFrame, concealed: bool| {
+        if let Some(shared) = transceiver.upgrade() {
+            let id = shared.id();
+            let sample = DecodedSample::Sound {
+                rms: sound.rms(),
+                samples: sound.frames() as u64,
+                duration: sound.duration(),
+                concealed,
+            };
+            shared.note(|session, now| session.note_decoded(now, id, sample));
+        }
+    };
     let mut decoder: Option<(String, Box<dyn AudioDecoder>)> = None;
     let mut clock = Clock::new(48_000);
     while let Ok(job) = jobs.recv() {
@@ -139,11 +163,13 @@ pub(super) fn decode(jobs: &Receiver<Job>, writer: &TrackWriter) {
         if !missing.is_zero() {
             let start = timestamp.saturating_sub(missing);
             if let Ok(sound) = decoder.recover(&job.frame.data, missing, start) {
+                note(&sound, true);
                 let _ = writer.write(sound);
             }
         }
         match decoder.decode(&job.frame.data, timestamp) {
             Ok(sound) => {
+                note(&sound, false);
                 if writer.write(sound).is_err() {
                     return;
                 }

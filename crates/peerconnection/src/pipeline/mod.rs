@@ -68,7 +68,9 @@ pub(crate) fn decode(writer: Arc<TrackWriter>, transceiver: Weak<TransceiverShar
         .upgrade()
         .map_or(MediaKind::Audio, |transceiver| transceiver.kind());
     match kind {
-        MediaKind::Audio => spawn("decode-audio", move || audio::decode(&jobs, &writer)),
+        MediaKind::Audio => spawn("decode-audio", move || {
+            audio::decode(&jobs, &writer, &transceiver)
+        }),
         MediaKind::Video => spawn("decode-video", move || {
             video::decode(&jobs, &writer, &transceiver)
         }),

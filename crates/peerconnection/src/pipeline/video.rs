@@ -1,7 +1,10 @@
-//! Pictures: VP8.
+//! Pictures: VP8, in as many encodings as the sender has.
 
 use super::{Clock, IDLE, Job};
-use crate::rtp_transceiver::{TransceiverShared, outgoing};
+use crate::driver;
+use crate::rtp_parameters::{DegradationPreference, RtpEncodingParameters};
+use crate::rtp_transceiver::TransceiverShared;
+use crate::session::{DecodedSample, EncodedSample, Session, SourceSample, TransceiverId};
 use codecs::{VideoDecoder, VideoEncoder, vp8};
 use media::channel::RecvTimeoutError;
 use media::{Bitrate, TrackWriter, VideoFrame, VideoReceiver};
@@ -12,17 +15,41 @@ use std::time::Duration;
 
 /// Between keyframes that are asked for; a request is repeated until one comes.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
+/// Between two changes of size or frame rate for want of bitrate.
+const ADAPT_INTERVAL: Duration = Duration::from_secs(2);
+/// By how much pictures get smaller, or fewer, step by step.
+const STEPS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
+/// With less than this part of the usual bitrate a step is taken.
+const TOO_LITTLE: f64 = 0.45;
+/// With this part of the usual bitrate of the step before, that is taken back.
+const ENOUGH: f64 = 0.75;
+const SMALLEST_SIDE: u32 = 90;
+
+/// What one encoding is to do with a picture.
+struct Plan {
+    encoding: RtpEncodingParameters,
+    target: u64,
+}
+
+/// The encoder of one encoding.
+struct Layer {
+    rid: Option<String>,
+    encoder: Option<vp8::Encoder>,
+    bitrate: Bitrate,
+    frame_rate: f64,
+    sending: bool,
+    step: usize,
+    adapted: Option<Duration>,
+    last_keyframe: Option<Duration>,
+    last_picture: Option<Duration>,
+}
 
 pub(super) fn encode(
     mut frames: VideoReceiver,
     transceiver: &Weak<TransceiverShared>,
     stop: &AtomicBool,
 ) {
-    let mut encoder: Option<Box<dyn VideoEncoder>> = None;
-    let mut bitrate = Bitrate::from_bps(0);
-    let mut sending = false;
-    let mut last_keyframe: Option<Duration> = None;
-    let mut last_picture: Option<Duration> = None;
+    let mut layers: Vec<Layer> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let picture = match frames.recv_timeout(IDLE) {
             Ok(picture) => picture,
@@ -33,88 +60,250 @@ pub(super) fn encode(
             return;
         };
         let id = shared.id();
-        let Some(state) = shared.command(|session, _| {
-            if !session.can_send(id) {
-                return None;
+        let mut plans = Vec::new();
+        let mut preference = DegradationPreference::default();
+        shared.note(|session, now| {
+            session.note_source(
+                now,
+                id,
+                SourceSample::Picture {
+                    width: picture.width(),
+                    height: picture.height(),
+                },
+            );
+            plans = plan(session, id, &picture);
+            preference = session.degradation_preference(id);
+        });
+        layers.retain(|layer| plans.iter().any(|plan| plan.encoding.rid == layer.rid));
+        if plans.is_empty() {
+            for layer in &mut layers {
+                layer.sending = false;
             }
-            let view = session.transceiver(id)?;
-            let codec = view
-                .send_codecs()
+            continue;
+        }
+        // A request that names no encoding is for all of them.
+        let all = plans.len() > 1 && shared.take_all_keyframe_requests();
+        for plan in plans {
+            let known = layers
                 .iter()
-                .find(|codec| codec.codec.is_media())?
-                .codec
-                .clone();
-            view.encodings()
-                .next()
-                .filter(|encoding| encoding.active)
-                .map(|encoding| (codec, encoding.clone()))
-        }) else {
-            return;
-        };
-        let Some((codec, encoding)) =
-            state.filter(|(codec, _)| codec.name().eq_ignore_ascii_case("VP8"))
-        else {
-            sending = false;
-            continue;
-        };
-        let now = picture.timestamp();
-        if let (Some(rate), Some(last)) = (encoding.max_framerate, last_picture)
-            && now.saturating_sub(last).as_secs_f64() < 0.9 / rate
-        {
-            continue;
-        }
-        last_picture = Some(now);
-        let target = target_bitrate(&picture, encoding.max_bitrate);
-        let encoder = match &mut encoder {
-            Some(encoder) => encoder,
-            None => {
-                let config = vp8::EncoderConfig {
-                    bitrate: target,
-                    ..vp8::EncoderConfig::default()
-                };
-                match vp8::Encoder::new(config) {
-                    Ok(made) => {
-                        bitrate = target;
-                        encoder.insert(Box::new(made))
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "there is no VP8 encoder");
-                        return;
-                    }
-                }
+                .position(|layer| layer.rid == plan.encoding.rid);
+            let index = known.unwrap_or_else(|| {
+                layers.push(Layer::new(plan.encoding.rid.clone()));
+                layers.len() - 1
+            });
+            let layer = &mut layers[index];
+            if all {
+                layer.sending = false;
             }
-        };
-        if bitrate != target {
-            bitrate = target;
-            encoder.set_bitrate(target);
-        }
-        let pressed =
-            last_keyframe.is_some_and(|last| now.saturating_sub(last) < KEYFRAME_INTERVAL);
-        // The first picture after a pause starts anew: nobody has what it would build on.
-        if !sending || (!pressed && shared.keyframe_wanted.swap(false, Ordering::Relaxed)) {
-            sending = true;
-            encoder.force_keyframe();
-        }
-        match encoder.encode(&picture) {
-            Ok(Some(frame)) => {
-                if frame.keyframe {
-                    last_keyframe = Some(now);
-                }
-                let frame = outgoing(&frame, codec.clock_rate);
-                shared.command(|session, now| session.write_frame(now, id, None, &frame));
+            if !layer.encode(&shared, &picture, &plan, preference) {
+                return;
             }
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "a picture could not be encoded"),
         }
     }
 }
 
-/// A usual rate for the size, under the limit that was set.
-fn target_bitrate(picture: &VideoFrame, limit: Option<u32>) -> Bitrate {
-    let pixels = u64::from(picture.width()) * u64::from(picture.height());
-    // About 0.08 bit a pixel at 30 frames a second: 0.75 Mbit/s for 640 × 480, 2.2 for 1280 × 720.
-    let usual = (pixels * 30 * 8 / 100).clamp(150_000, 4_000_000);
-    Bitrate::from_bps(limit.map_or(usual, |limit| usual.min(u64::from(limit))))
+/// Which encodings a picture is for, and what each may cost.
+fn plan(session: &mut Session, id: TransceiverId, picture: &VideoFrame) -> Vec<Plan> {
+    if !session.can_send(id) {
+        return Vec::new();
+    }
+    let Some(view) = session.transceiver(id) else {
+        return Vec::new();
+    };
+    let encodings: Vec<RtpEncodingParameters> = view.encodings().cloned().collect();
+    for encoding in &encodings {
+        let scale = encoding.scale_resolution_down_by.unwrap_or(1.0).max(1.0);
+        let demand = usual_bitrate(picture, scale);
+        session.set_encoder_demand(id, encoding.rid.as_deref(), demand);
+    }
+    encodings
+        .into_iter()
+        .filter(|encoding| encoding.active)
+        .filter(|encoding| {
+            session
+                .encoding_codec(id, encoding.rid.as_deref())
+                .is_some_and(|(codec, _)| codec.codec.name().eq_ignore_ascii_case("VP8"))
+        })
+        .map(|encoding| {
+            let scale = encoding.scale_resolution_down_by.unwrap_or(1.0).max(1.0);
+            let usual = usual_bitrate(picture, scale);
+            let target = session
+                .target_bitrate(id, encoding.rid.as_deref())
+                .map_or(usual, |target| target.min(usual));
+            Plan { encoding, target }
+        })
+        .collect()
+}
+
+/// A usual rate for the size: about 0.08 bit a pixel at 30 frames a second, 0.75 Mbit/s for 640 × 480, 2.2 for 1280 × 720.
+fn usual_bitrate(picture: &VideoFrame, scale: f64) -> u64 {
+    let pixels = f64::from(picture.width()) * f64::from(picture.height()) / (scale * scale);
+    ((pixels * 2.4) as u64).clamp(100_000, 4_000_000)
+}
+
+impl Layer {
+    fn new(rid: Option<String>) -> Self {
+        Layer {
+            rid,
+            encoder: None,
+            bitrate: Bitrate::from_bps(0),
+            frame_rate: 0.0,
+            sending: false,
+            step: 0,
+            adapted: None,
+            last_keyframe: None,
+            last_picture: None,
+        }
+    }
+
+    /// Encodes and sends; false when there is no encoder to be had.
+    fn encode(
+        &mut self,
+        shared: &TransceiverShared,
+        picture: &VideoFrame,
+        plan: &Plan,
+        preference: DegradationPreference,
+    ) -> bool {
+        let now = picture.timestamp();
+        let several = self.rid.is_some();
+        if plan.target == 0 {
+            // The path has no room for this layer.
+            self.sending = false;
+            return true;
+        }
+        let scale = plan
+            .encoding
+            .scale_resolution_down_by
+            .unwrap_or(1.0)
+            .max(1.0);
+        if !several {
+            self.adapt(now, picture, scale, plan.target);
+        }
+        let (mut smaller, mut fewer) = (1.0, 1.0);
+        match preference {
+            DegradationPreference::MaintainResolution => fewer = STEPS[self.step],
+            _ => smaller = STEPS[self.step],
+        }
+        let most = plan.encoding.max_framerate.unwrap_or(f64::INFINITY);
+        let frame_rate = most.min(if fewer > 1.0 {
+            30.0 / fewer
+        } else {
+            f64::INFINITY
+        });
+        if let Some(last) = self.last_picture
+            && now.saturating_sub(last).as_secs_f64() < 0.9 / frame_rate
+        {
+            return true;
+        }
+        let target = Bitrate::from_bps(plan.target);
+        let encoder = match &mut self.encoder {
+            Some(encoder) => encoder,
+            None => {
+                let mut config = vp8::EncoderConfig {
+                    bitrate: target,
+                    ..vp8::EncoderConfig::default()
+                };
+                if several {
+                    config.threads = 1;
+                }
+                match vp8::Encoder::new(config) {
+                    Ok(made) => {
+                        self.bitrate = target;
+                        self.encoder.insert(made)
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "there is no VP8 encoder");
+                        return false;
+                    }
+                }
+            }
+        };
+        if self.bitrate != target {
+            self.bitrate = target;
+            encoder.set_bitrate(target);
+        }
+        let expected = frame_rate.clamp(1.0, 30.0);
+        if (self.frame_rate - expected).abs() > 0.01 {
+            self.frame_rate = expected;
+            encoder.set_frame_rate(expected);
+        }
+        let pressed = self
+            .last_keyframe
+            .is_some_and(|last| now.saturating_sub(last) < KEYFRAME_INTERVAL);
+        // The first picture after a pause starts anew: nobody has what it would build on.
+        if !self.sending || (!pressed && shared.take_keyframe_request(self.rid.as_deref())) {
+            self.sending = true;
+            encoder.force_keyframe();
+        }
+        let began = driver::now();
+        let scaled;
+        let shown = match size(picture, scale * smaller) {
+            None => picture,
+            Some((width, height)) => match picture.scaled(width, height) {
+                Ok(smaller) => {
+                    scaled = smaller;
+                    &scaled
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a picture could not be scaled");
+                    return true;
+                }
+            },
+        };
+        match encoder.encode(shown) {
+            Ok(Some(frame)) => {
+                self.last_picture = Some(now);
+                if frame.keyframe {
+                    self.last_keyframe = Some(now);
+                }
+                let sample = EncodedSample {
+                    width: shown.width(),
+                    height: shown.height(),
+                    keyframe: frame.keyframe,
+                    took: driver::now().saturating_duration_since(began),
+                    target: plan.target,
+                    limited: self.step > 0,
+                };
+                shared.send(self.rid.as_deref(), &frame, Some(sample));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "a picture could not be encoded"),
+        }
+        true
+    }
+
+    /// Takes a step down when there is far too little bitrate, and back when there is enough.
+    fn adapt(&mut self, now: Duration, picture: &VideoFrame, scale: f64, target: u64) {
+        let rested = self
+            .adapted
+            .is_none_or(|last| now.saturating_sub(last) >= ADAPT_INTERVAL);
+        if !rested {
+            return;
+        }
+        let usual = |step: usize| usual_bitrate(picture, scale * STEPS[step]) as f64;
+        let target = target as f64;
+        let down = self.step + 1 < STEPS.len()
+            && target < usual(self.step) * TOO_LITTLE
+            && size(picture, scale * STEPS[self.step + 1])
+                .is_none_or(|(width, height)| width.min(height) >= SMALLEST_SIDE);
+        let up = self.step > 0 && target > usual(self.step - 1) * ENOUGH;
+        match (down, up) {
+            (true, _) => self.step += 1,
+            (_, true) => self.step -= 1,
+            _ => return,
+        }
+        self.adapted = Some(now);
+    }
+}
+
+/// The size of the picture divided by a factor; `None` when that changes nothing.
+fn size(picture: &VideoFrame, factor: f64) -> Option<(u32, u32)> {
+    if factor <= 1.0 {
+        return None;
+    }
+    // Even sides, as chroma has half of them.
+    let side = |side: u32| ((f64::from(side) / factor / 2.0).round() as u32 * 2).max(2);
+    Some((side(picture.width()), side(picture.height())))
 }
 
 pub(super) fn decode(
@@ -132,6 +321,7 @@ pub(super) fn decode(
         let timestamp = clock.at(job.frame.timestamp);
         waits_for_keyframe |= job.after_overrun;
         if waits_for_keyframe && !job.frame.keyframe {
+            note_decoded(transceiver, DecodedSample::Dropped);
             request_keyframe(transceiver);
             continue;
         }
@@ -145,9 +335,19 @@ pub(super) fn decode(
                 }
             },
         };
+        let began = driver::now();
         match decoder.decode(&job.frame.data, timestamp) {
             Ok(picture) => {
                 waits_for_keyframe = false;
+                if let Some(picture) = &picture {
+                    let sample = DecodedSample::Picture {
+                        width: picture.width(),
+                        height: picture.height(),
+                        keyframe: job.frame.keyframe,
+                        took: driver::now().saturating_duration_since(began),
+                    };
+                    note_decoded(transceiver, sample);
+                }
                 if let Some(picture) = picture
                     && writer.write(picture).is_err()
                 {
@@ -157,9 +357,17 @@ pub(super) fn decode(
             Err(error) => {
                 tracing::debug!(%error, "a picture could not be decoded");
                 waits_for_keyframe = true;
+                note_decoded(transceiver, DecodedSample::Dropped);
                 request_keyframe(transceiver);
             }
         }
+    }
+}
+
+fn note_decoded(transceiver: &Weak<TransceiverShared>, sample: DecodedSample) {
+    if let Some(shared) = transceiver.upgrade() {
+        let id = shared.id();
+        shared.note(|session, now| session.note_decoded(now, id, sample));
     }
 }
 

@@ -1,6 +1,9 @@
 //! Which codecs and header extensions this side knows, and what two sides have in common.
 
-use crate::rtp_parameters::{RtpCodec, RtpCodecParameters, RtpHeaderExtensionParameters};
+use crate::rtp_parameters::{
+    RtpCodec, RtpCodecParameters, RtpHeaderExtensionCapability, RtpHeaderExtensionParameters,
+};
+use crate::states::TransceiverDirection;
 use media::MediaKind;
 use std::collections::BTreeMap;
 
@@ -13,12 +16,35 @@ pub(crate) const REPAIRED_RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:repai
 /// RFC 6464 §4.
 pub(crate) const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
-/// The extensions of one kind of media, in the order they are offered.
-pub(crate) fn extensions(kind: MediaKind) -> &'static [&'static str] {
-    match kind {
-        MediaKind::Audio => &[AUDIO_LEVEL_URI, MID_URI],
-        MediaKind::Video => &[MID_URI, RID_URI, REPAIRED_RID_URI],
-    }
+/// RFC 6465 §3.
+pub(crate) const CSRC_AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:csrc-audio-level";
+/// Transport-wide congestion control, as browsers have it (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2).
+pub(crate) const TRANSPORT_CC_URI: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// The extensions of one kind of media, in the order they are offered, and which way each is used.
+pub(crate) fn extensions(kind: MediaKind) -> Vec<RtpHeaderExtensionCapability> {
+    use TransceiverDirection::{RecvOnly, SendRecv};
+    let list: &[(&str, TransceiverDirection)] = match kind {
+        MediaKind::Audio => &[
+            (AUDIO_LEVEL_URI, SendRecv),
+            (TRANSPORT_CC_URI, SendRecv),
+            (MID_URI, SendRecv),
+            (CSRC_AUDIO_LEVEL_URI, RecvOnly),
+        ],
+        MediaKind::Video => &[
+            (TRANSPORT_CC_URI, SendRecv),
+            (MID_URI, SendRecv),
+            (RID_URI, SendRecv),
+            (REPAIRED_RID_URI, SendRecv),
+        ],
+    };
+    list.iter()
+        .map(|(uri, direction)| RtpHeaderExtensionCapability {
+            uri: (*uri).to_owned(),
+            direction: *direction,
+        })
+        .collect()
 }
 
 /// A codec that this side knows, with the payload type it prefers and the feedback it takes.
@@ -31,7 +57,7 @@ pub(crate) struct Known {
     pub(crate) rtx: Option<u8>,
 }
 
-const VIDEO_FEEDBACK: &[&str] = &["ccm fir", "nack", "nack pli"];
+const VIDEO_FEEDBACK: &[&str] = &["transport-cc", "ccm fir", "nack", "nack pli"];
 
 /// All codecs of one kind, the preferred one first.
 pub(crate) fn known(kind: MediaKind) -> Vec<Known> {
@@ -47,7 +73,7 @@ pub(crate) fn known(kind: MediaKind) -> Vec<Known> {
             Known {
                 codec: codec("audio/opus", 48_000, Some(2), "minptime=10;useinbandfec=1"),
                 payload_type: 111,
-                feedback: &[],
+                feedback: &["transport-cc"],
                 rtx: None,
             },
             // RFC 3551 §6: static payload types.
@@ -60,6 +86,19 @@ pub(crate) fn known(kind: MediaKind) -> Vec<Known> {
             Known {
                 codec: codec("audio/PCMA", 8_000, None, ""),
                 payload_type: 8,
+                feedback: &[],
+                rtx: None,
+            },
+            // RFC 4733 §2.3: under the clock of the sound it stands in for; RFC 7874 §3 wants the tones 0 to 15.
+            Known {
+                codec: codec("audio/telephone-event", 48_000, None, "0-15"),
+                payload_type: 110,
+                feedback: &[],
+                rtx: None,
+            },
+            Known {
+                codec: codec("audio/telephone-event", 8_000, None, "0-15"),
+                payload_type: 126,
                 feedback: &[],
                 rtx: None,
             },
@@ -145,6 +184,7 @@ impl Numbers {
         preferences: &[RtpCodec],
     ) -> Vec<RtpCodecParameters> {
         let mut offered = Vec::new();
+        let retransmits = takes_rtx(preferences);
         for known in in_order_of(preferences, known(kind)) {
             let Some(payload_type) = self.payload_type(&known.codec, known.payload_type) else {
                 continue;
@@ -158,7 +198,7 @@ impl Numbers {
                     .map(|&feedback| feedback.to_owned())
                     .collect(),
             });
-            if let Some(preferred) = known.rtx {
+            if let Some(preferred) = known.rtx.filter(|_| retransmits) {
                 let rtx = rtx_codec(payload_type);
                 if let Some(number) = self.payload_type(&rtx, preferred) {
                     offered.push(RtpCodecParameters {
@@ -172,19 +212,20 @@ impl Numbers {
         offered
     }
 
-    /// The extensions to offer.
+    /// The extensions to offer: those that are to be negotiated (W3C WebRTC Extensions §5.1).
     pub(crate) fn offered_extensions(
         &mut self,
-        kind: MediaKind,
+        wanted: &[RtpHeaderExtensionCapability],
     ) -> Vec<RtpHeaderExtensionParameters> {
-        extensions(kind)
+        wanted
             .iter()
-            .filter_map(|uri| {
-                let id = self.extension_id(uri)?;
+            .filter(|extension| extension.direction != TransceiverDirection::Stopped)
+            .filter_map(|extension| {
                 Some(RtpHeaderExtensionParameters {
-                    uri: (*uri).to_owned(),
-                    id,
+                    id: self.extension_id(&extension.uri)?,
+                    uri: extension.uri.clone(),
                     encrypted: false,
+                    direction: extension.direction,
                 })
             })
             .collect()
@@ -198,6 +239,14 @@ fn rtx_codec(payload_type: u8) -> RtpCodec {
         channels: None,
         sdp_fmtp_line: format!("apt={payload_type}"),
     }
+}
+
+/// Preferences that do not list `rtx` switch it off (W3C WebRTC §5.4, `setCodecPreferences`).
+fn takes_rtx(preferences: &[RtpCodec]) -> bool {
+    preferences.is_empty()
+        || preferences
+            .iter()
+            .any(|codec| codec.name().eq_ignore_ascii_case("rtx"))
 }
 
 /// The known codecs in the order of the preferences; all of them when there are none.
@@ -256,9 +305,13 @@ pub(crate) fn answered_codecs(
         common.sort_by_key(|(place, _)| *place);
     }
     let mut answered = Vec::new();
+    let retransmits = takes_rtx(preferences);
     for (_, codec) in common {
         let payload_type = codec.payload_type;
         answered.push(codec);
+        if !retransmits {
+            continue;
+        }
         answered.extend(
             offered
                 .iter()
@@ -284,15 +337,52 @@ fn answered_fmtp(ours: &RtpCodec, offered: &RtpCodec) -> String {
     }
 }
 
-/// The offered extensions that this side knows, under the offered numbers.
+/// The offered extensions that are to be negotiated here, under the offered numbers, in a direction that does not
+/// exceed the offered one (W3C WebRTC Extensions §5.1, RFC 8285 §6).
 pub(crate) fn answered_extensions(
-    kind: MediaKind,
+    wanted: &[RtpHeaderExtensionCapability],
     offered: &[RtpHeaderExtensionParameters],
 ) -> Vec<RtpHeaderExtensionParameters> {
     offered
         .iter()
-        .filter(|extension| extensions(kind).contains(&extension.uri.as_str()))
-        .cloned()
+        .filter_map(|offered| {
+            let ours = wanted
+                .iter()
+                .find(|wanted| wanted.uri == offered.uri)?
+                .direction;
+            let direction = ours.intersect(offered.direction.reversed());
+            // One that neither side may use is of no use, except that MID stays what bundling stands on.
+            let used = ours != TransceiverDirection::Stopped
+                && direction != TransceiverDirection::Inactive;
+            used.then(|| RtpHeaderExtensionParameters {
+                direction,
+                ..offered.clone()
+            })
+        })
+        .collect()
+}
+
+/// What an answer makes of the extensions to negotiate (W3C WebRTC Extensions §5.1, "Modifications to existing
+/// procedures"): each in the direction that was answered, as this side sees it, else stopped.
+pub(crate) fn negotiated_extensions(
+    wanted: &[RtpHeaderExtensionCapability],
+    answered: &[RtpHeaderExtensionParameters],
+    remote: bool,
+) -> Vec<RtpHeaderExtensionCapability> {
+    wanted
+        .iter()
+        .map(|wanted| {
+            let answer = answered.iter().find(|answer| answer.uri == wanted.uri);
+            let direction = match answer.map(|answer| answer.direction) {
+                None => TransceiverDirection::Stopped,
+                Some(direction) if remote => direction.reversed().intersect(wanted.direction),
+                Some(direction) => direction,
+            };
+            RtpHeaderExtensionCapability {
+                uri: wanted.uri.clone(),
+                direction,
+            }
+        })
         .collect()
 }
 
@@ -316,7 +406,7 @@ mod tests {
         RtpCodecParameters {
             payload_type,
             codec,
-            feedback: vec!["nack".into(), "transport-cc".into()],
+            feedback: vec!["nack".into(), "transport-cc".into(), "goog-remb".into()],
         }
     }
 
@@ -331,7 +421,7 @@ mod tests {
         let answered = answered_codecs(MediaKind::Video, &offered, &[]);
         let numbers: Vec<u8> = answered.iter().map(|codec| codec.payload_type).collect();
         assert_eq!(numbers, [120, 121]);
-        assert_eq!(answered[0].feedback, ["nack"]);
+        assert_eq!(answered[0].feedback, ["nack", "transport-cc"]);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::{Event, IceTransportPolicy, SdpType, Session, jsep};
 use crate::description::{IceCandidate, IceCandidateError, IceCandidateInit, SessionDescription};
 use crate::error::Error;
 use crate::states::{
-    DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState,
+    DtlsTransportState, IceConnectionState, IceGatheringState, IceTransportState,
+    PeerConnectionState,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -58,6 +59,14 @@ impl Session {
         }
         self.sockets.servers.push(server);
         self.drain_agents(now);
+    }
+
+    /// The servers after a `setConfiguration`, their names resolved: they are asked when candidates are gathered next.
+    pub fn set_servers(&mut self, servers: Vec<ice::Server>) {
+        for transport in &mut self.transports {
+            transport.agent.set_servers(servers.clone());
+        }
+        self.sockets.servers = servers;
     }
 
     /// No further sockets and servers will come for now: gathering can complete.
@@ -270,10 +279,7 @@ impl Session {
         } else {
             ice::Role::Controlled
         };
-        let policy = match self.configuration.ice_transport_policy {
-            IceTransportPolicy::All => ice::TransportPolicy::All,
-            IceTransportPolicy::Relay => ice::TransportPolicy::Relay,
-        };
+        let policy = policy(self.configuration.ice_transport_policy);
         let mut config = ice::Config::default();
         config.role = role;
         config.transport_policy = policy;
@@ -452,6 +458,9 @@ impl Session {
                         }));
                 }
                 ice::Event::SelectedPairChange(pair) => {
+                    transport.pair_changes += 1;
+                    self.events
+                        .push_back(Event::SelectedCandidatePairChange { transport: number });
                     tracing::info!(transport = number, local = %pair.local, remote = %pair.remote, "path selected");
                 }
                 ice::Event::ResolveName(name) => self.events.push_back(Event::Resolve { name }),
@@ -462,6 +471,27 @@ impl Session {
 
     /// Tells the states that have changed (W3C WebRTC §4.3, §5.6.2).
     pub(super) fn update_states(&mut self) {
+        // A transport's event comes before that of the connection (W3C WebRTC §5.6).
+        for transport in &mut self.transports {
+            let (ice, gathering) = (
+                transport.agent.state().into(),
+                transport.agent.gathering_state().into(),
+            );
+            let told = std::mem::replace(&mut transport.told_states, (ice, gathering));
+            if told.1 != gathering {
+                self.events
+                    .push_back(Event::IceTransportGatheringStateChange {
+                        transport: transport.number,
+                        state: gathering,
+                    });
+            }
+            if told.0 != ice && ice != IceTransportState::Closed {
+                self.events.push_back(Event::IceTransportStateChange {
+                    transport: transport.number,
+                    state: ice,
+                });
+            }
+        }
         let gathering = self.gathering_state();
         if gathering != self.states.gathering {
             self.states.gathering = gathering;
@@ -651,6 +681,13 @@ impl Session {
                 && transport.agent.gathering_state() == ice::GatheringState::Complete;
         }
         jsep::to_description(&applied)
+    }
+}
+
+pub(super) fn policy(policy: IceTransportPolicy) -> ice::TransportPolicy {
+    match policy {
+        IceTransportPolicy::All => ice::TransportPolicy::All,
+        IceTransportPolicy::Relay => ice::TransportPolicy::Relay,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{ChannelConfig, ChannelId, ChannelState, Event, Message, MessageKind, Session};
 use crate::error::{Error, RtcError, RtcErrorDetail};
+use crate::states::SctpTransportState;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use sctp::datachannel::{self, DataChannels, DtlsRole, OpenError, RemoteParameters, SendError};
@@ -61,6 +62,24 @@ impl Data {
     /// The number of the transport that carries the association.
     pub(super) fn transport(&self) -> Option<usize> {
         self.transport
+    }
+
+    /// `RTCSctpTransport.state`.
+    pub(super) fn state(&self) -> SctpTransportState {
+        let association = self.channels.association();
+        if association.is_closed() {
+            SctpTransportState::Closed
+        } else if association.is_established() {
+            SctpTransportState::Connected
+        } else {
+            SctpTransportState::Connecting
+        }
+    }
+
+    pub(super) fn max_channels(&self) -> Option<u16> {
+        let association = self.channels.association();
+        let outbound = association.outbound_streams()?;
+        Some(outbound.min(association.inbound_streams()?))
     }
 
     pub(super) fn set_transport(&mut self, number: Option<usize>) {
@@ -247,8 +266,21 @@ impl Session {
             .set_buffered_amount_low_threshold(id, bytes);
     }
 
-    /// `RTCSctpTransport.maxMessageSize`: what the peer takes at once, once it is known.
+    /// `RTCSctpTransport.maxMessageSize`: what the peer takes at once, once its description says so: "update the data max
+    /// message size" (W3C WebRTC §6.1.1). [`u64::MAX`] is no limit.
     pub fn max_message_size(&self) -> Option<u64> {
-        self.data.peer_max_message_size
+        let remote = self.jsep.remote()?;
+        let section =
+            remote.described.sections.iter().find(|section| {
+                section.kind == super::SectionKind::Application && !section.rejected
+            });
+        match section {
+            Some(section) => Some(match section.max_message_size {
+                None => 65_536,
+                Some(0) => u64::MAX,
+                Some(size) => size,
+            }),
+            None => self.data.peer_max_message_size,
+        }
     }
 }

@@ -4,7 +4,8 @@ use super::{ChannelId, TransceiverId};
 use crate::description::{IceCandidate, IceCandidateError};
 use crate::error::RtcError;
 use crate::states::{
-    DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
+    DtlsTransportState, IceConnectionState, IceGatheringState, IceTransportState,
+    PeerConnectionState, SignalingState,
 };
 
 /// Something that happened, in the order the W3C text prescribes.
@@ -37,6 +38,25 @@ pub enum Event {
         /// Its new state.
         state: DtlsTransportState,
     },
+    /// `statechange` of an ICE transport.
+    IceTransportStateChange {
+        /// Which transport.
+        transport: usize,
+        /// Its new state.
+        state: IceTransportState,
+    },
+    /// `gatheringstatechange` of an ICE transport.
+    IceTransportGatheringStateChange {
+        /// Which transport.
+        transport: usize,
+        /// Its new state.
+        state: IceGatheringState,
+    },
+    /// `selectedcandidatepairchange` of an ICE transport.
+    SelectedCandidatePairChange {
+        /// Which transport.
+        transport: usize,
+    },
     /// A DTLS transport failed.
     DtlsError {
         /// Which transport.
@@ -63,6 +83,20 @@ pub enum Event {
         transceiver: TransceiverId,
         /// Which encoding, when there are several.
         rid: Option<String>,
+    },
+    /// What a transport is estimated to carry has changed; see [`Session::target_bitrate`](super::Session::target_bitrate).
+    TargetBitrate {
+        /// Which transport.
+        transport: usize,
+        /// Bits per second, all its streams together.
+        bps: u64,
+    },
+    /// `tonechange`: a tone begins; empty when all have been played.
+    ToneChange {
+        /// Whose sender.
+        transceiver: TransceiverId,
+        /// `0`–`9`, `A`–`D`, `#`, `*` or `,`.
+        tone: String,
     },
     /// `datachannel`: the peer opened a channel.
     ChannelIncoming(ChannelId),

@@ -1,8 +1,12 @@
 //! RTP streams of a session: which packet belongs to which sender or receiver, and RTCP about them.
 
-use super::codecs::{AUDIO_LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI};
+use super::codecs::{
+    AUDIO_LEVEL_URI, CSRC_AUDIO_LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, TRANSPORT_CC_URI,
+};
+use super::congestion::Path;
 use super::event::Event;
 use super::jsep::Section;
+use super::samples::{DecoderCounts, EncoderCounts, Heard};
 use super::transceiver::{Encoding, Transceiver, TransceiverId};
 use super::{Session, codecs};
 use crate::error::Error;
@@ -33,8 +37,11 @@ pub(super) struct MediaEngine {
     /// Under which RTCP is written while nothing is sent.
     own_ssrc: Ssrc,
     cname: String,
-    outgoing: Vec<Outgoing>,
-    incoming: Vec<Incoming>,
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) incoming: Vec<Incoming>,
+    pub(super) paths: Vec<Path>,
+    /// Which stream is asked first for a packet.
+    pub(super) turn: usize,
     receptions: Vec<Reception>,
     /// Sorted by transport and SSRC.
     routes: Vec<Route>,
@@ -55,8 +62,16 @@ pub(super) struct Outgoing {
     pub(super) rid: Option<String>,
     pub(super) mid: String,
     pub(super) stream: send::Stream,
+    /// When the last frame was written, and its RTP time.
+    pub(super) last_frame: Option<(Instant, u32)>,
+    /// What its encoder would use, in bits per second, if nothing limited it.
+    pub(super) demand: Option<u64>,
+    pub(super) encoder: EncoderCounts,
     wanted: bool,
 }
+
+/// CSRCs with their levels.
+pub(super) type Contributors = Vec<(u32, Option<u8>)>;
 
 /// One stream that is received.
 pub(super) struct Incoming {
@@ -65,6 +80,12 @@ pub(super) struct Incoming {
     pub(super) rid: Option<String>,
     pub(super) mid: String,
     pub(super) stream: receive::Stream,
+    pub(super) decoder: DecoderCounts,
+    /// Whose frames were delivered in the last ten seconds.
+    pub(super) heard: Vec<Heard>,
+    /// The contributing sources of packets whose frames are still to come, with their levels.
+    pub(super) contributors: VecDeque<(u32, Contributors)>,
+    csrc_audio_level: Option<u8>,
     silent: bool,
 }
 
@@ -82,6 +103,9 @@ struct Reception {
     rid_extension: Option<u8>,
     repaired_rid_extension: Option<u8>,
     audio_level: Option<u8>,
+    csrc_audio_level: Option<u8>,
+    transport_cc: Option<u8>,
+    jitter_buffer_target: Option<Duration>,
     /// SSRCs that the description announces, with the ones that repair them.
     announced: Vec<(Ssrc, Option<Ssrc>)>,
 }
@@ -110,6 +134,8 @@ impl MediaEngine {
             cname: String::new(),
             outgoing: Vec::new(),
             incoming: Vec::new(),
+            paths: Vec::new(),
+            turn: 0,
             receptions: Vec::new(),
             routes: Vec::new(),
             reports: Vec::new(),
@@ -165,14 +191,11 @@ impl MediaEngine {
                 ready: false,
             });
         }
-        let codec = transceiver
-            .sender
-            .codecs
-            .iter()
-            .find(|codec| codec.codec.is_media());
-        if let (true, Some(codec)) = (transceiver.may_send(), codec) {
+        if transceiver.may_send() {
             for encoding in &transceiver.sender.encodings {
-                self.match_outgoing(transceiver, encoding, codec, transport, mid);
+                if let Some(codec) = encoding.parameters.choose(&transceiver.sender.codecs) {
+                    self.match_outgoing(transceiver, encoding, codec, transport, mid);
+                }
             }
         }
         if !transceiver.receiver.codecs.is_empty() && !transceiver.stopping {
@@ -207,6 +230,9 @@ impl MediaEngine {
         config.rid = extension_id(extensions, RID_URI).zip(rid.clone());
         config.repaired_rid = extension_id(extensions, REPAIRED_RID_URI);
         config.audio_level = extension_id(extensions, AUDIO_LEVEL_URI);
+        if codec.has_feedback("transport-cc") {
+            config.transport_cc = extension_id(extensions, TRANSPORT_CC_URI);
+        }
         if !codec.has_feedback("nack") {
             config.history = 0;
         }
@@ -218,6 +244,7 @@ impl MediaEngine {
                 && old.mid == config.mid
                 && old.rid == config.rid
                 && old.audio_level == config.audio_level
+                && old.transport_cc == config.transport_cc
         };
         match self
             .outgoing
@@ -236,6 +263,9 @@ impl MediaEngine {
                     rid,
                     mid: mid.to_owned(),
                     stream,
+                    last_frame: None,
+                    demand: None,
+                    encoder: EncoderCounts::default(),
                     wanted: true,
                 };
                 match found {
@@ -246,7 +276,25 @@ impl MediaEngine {
         }
     }
 
-    pub(super) fn end_match(&mut self) {
+    /// What streams that are still to come are held for at least.
+    pub(super) fn set_jitter_buffer_target(&mut self, id: TransceiverId, target: Option<Duration>) {
+        for reception in self
+            .receptions
+            .iter_mut()
+            .filter(|reception| reception.transceiver == id)
+        {
+            reception.jitter_buffer_target = target;
+        }
+    }
+
+    /// The transports that receive, with the number of their transport-wide sequence numbers.
+    pub(super) fn reception_paths(&self) -> impl Iterator<Item = (usize, Option<u8>)> {
+        self.receptions
+            .iter()
+            .map(|reception| (reception.transport, reception.transport_cc))
+    }
+
+    pub(super) fn end_match(&mut self, now: Instant) {
         let byes = &mut self.byes;
         self.outgoing.retain(|outgoing| {
             if !outgoing.wanted {
@@ -268,6 +316,7 @@ impl MediaEngine {
         if self.incoming.len() != before || !self.routes.is_empty() {
             self.rebuild_routes();
         }
+        self.match_paths(now);
     }
 
     fn rebuild_routes(&mut self) {
@@ -299,6 +348,7 @@ impl MediaEngine {
             self.unroutable_packets += 1;
             return;
         };
+        self.note_arrival(now, transport, &view);
         let Some(index) = self
             .route(transport, view.ssrc())
             .or_else(|| self.new_route(now, transport, &view))
@@ -306,6 +356,8 @@ impl MediaEngine {
             self.unroutable_packets += 1;
             return;
         };
+        let levels = self.incoming[index].csrc_audio_level;
+        self.note_contributors(index, &view, levels);
         let incoming = &mut self.incoming[index];
         if std::mem::take(&mut incoming.silent) {
             events.push_back(Event::TrackUnmuted(incoming.transceiver));
@@ -387,12 +439,20 @@ impl MediaEngine {
         }
         let rid = text(reception.rid_extension).map(str::to_owned);
         let config = reception.config(ssrc, self.own_ssrc(), &self.cname);
+        let mut stream = receive::Stream::new(config, now);
+        if let Some(target) = reception.jitter_buffer_target {
+            stream.set_min_delay(now, target);
+        }
         self.incoming.push(Incoming {
             transceiver,
             transport,
             rid,
             mid: reception.mid.clone(),
-            stream: receive::Stream::new(config, now),
+            stream,
+            decoder: DecoderCounts::default(),
+            heard: Vec::new(),
+            contributors: VecDeque::new(),
+            csrc_audio_level: reception.csrc_audio_level,
             silent: true,
         });
         self.rebuild_routes();
@@ -406,6 +466,7 @@ impl MediaEngine {
                 self.frames.pop_front();
                 self.dropped_frames += 1;
             }
+            incoming.note_delivery(now, &frame);
             self.frames.push_back((incoming.transceiver, frame));
         }
     }
@@ -429,6 +490,9 @@ impl MediaEngine {
                             .stream
                             .handle_sender_report(now, &report.info);
                     }
+                }
+                rtcp::Packet::TransportFeedback(feedback) => {
+                    self.handle_feedback(now, transport, feedback);
                 }
                 rtcp::Packet::Bye(bye) => {
                     for ssrc in bye.sources() {
@@ -467,13 +531,21 @@ impl MediaEngine {
                 incoming.stream.set_round_trip_time(rtt);
             }
         }
+        let mut limit = None;
         for outgoing in &mut self.outgoing {
             while let Some(event) = outgoing.stream.poll_event() {
-                if event == send::Event::KeyframeRequested {
-                    let (transceiver, rid) = (outgoing.transceiver, outgoing.rid.clone());
-                    events.push_back(Event::KeyframeRequested { transceiver, rid });
+                match event {
+                    send::Event::KeyframeRequested => {
+                        let (transceiver, rid) = (outgoing.transceiver, outgoing.rid.clone());
+                        events.push_back(Event::KeyframeRequested { transceiver, rid });
+                    }
+                    send::Event::BitrateLimit(bps) => limit = Some(bps),
+                    _ => {}
                 }
             }
+        }
+        if let Some(limit) = limit {
+            self.handle_limit(transport, limit);
         }
     }
 
@@ -490,10 +562,12 @@ impl MediaEngine {
             .iter()
             .filter_map(|incoming| incoming.stream.poll_timeout())
             .chain(reports)
+            .chain(self.paths_timeout())
             .min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.handle_paths_timeout(now);
         for index in 0..self.reports.len() {
             if self.reports[index].due <= now {
                 self.reports[index].due = now + self.report_interval();
@@ -522,24 +596,6 @@ impl MediaEngine {
         REPORT_INTERVAL.mul_f64(self.rng.random_range(0.5..1.5))
     }
 
-    /// Appends the next RTP packet of a transport, unprotected: audio before video.
-    pub(super) fn poll_rtp(&mut self, now: Instant, transport: usize, buf: &mut Vec<u8>) -> bool {
-        let mut ready = self.outgoing.iter_mut().filter(|outgoing| {
-            outgoing.transport == transport && outgoing.stream.pending().is_some()
-        });
-        let Some(first) = ready.next() else {
-            return false;
-        };
-        let chosen = match first.stream.config().codec.is_video() {
-            false => first,
-            true => match ready.find(|outgoing| !outgoing.stream.config().codec.is_video()) {
-                Some(audio) => audio,
-                None => first,
-            },
-        };
-        chosen.stream.poll_transmit(now, buf).is_some()
-    }
-
     /// Appends the next RTCP packet of a transport, unprotected: feedback at once, reports in their time.
     pub(super) fn poll_rtcp(
         &mut self,
@@ -562,6 +618,10 @@ impl MediaEngine {
                 .incoming
                 .iter()
                 .any(|incoming| incoming.transport != transport);
+        }
+        let own = self.own_ssrc();
+        if self.poll_transport_feedback(now, transport, own, buf) {
+            return true;
         }
         if let Some(place) = self
             .byes
@@ -636,6 +696,12 @@ impl MediaEngine {
         true
     }
 
+    pub(super) fn first_outgoing(&mut self, id: TransceiverId) -> Option<&mut Outgoing> {
+        self.outgoing
+            .iter_mut()
+            .find(|outgoing| outgoing.transceiver == id)
+    }
+
     pub(super) fn outgoing(&self) -> &[Outgoing] {
         &self.outgoing
     }
@@ -692,6 +758,10 @@ impl Reception {
             rid_extension: extension_id(extensions, RID_URI),
             repaired_rid_extension: extension_id(extensions, REPAIRED_RID_URI),
             audio_level: extension_id(extensions, AUDIO_LEVEL_URI),
+            csrc_audio_level: extension_id(extensions, CSRC_AUDIO_LEVEL_URI),
+            jitter_buffer_target: transceiver.receiver.jitter_buffer_target,
+            transport_cc: extension_id(extensions, TRANSPORT_CC_URI)
+                .filter(|_| agreed("transport-cc")),
             announced: announced.unwrap_or_default(),
         }
     }
@@ -759,6 +829,7 @@ impl Session {
             return Err(Error::InvalidAccess("there is no such encoding".into()));
         };
         let (ssrc, active) = (Ssrc(encoding.ssrc), encoding.parameters.active);
+        let tone = !self.tones.is_empty() && self.tone_plays(id);
         let Some(outgoing) = self
             .media
             .outgoing
@@ -767,6 +838,11 @@ impl Session {
         else {
             return Ok(false);
         };
+        outgoing.last_frame = Some((now, frame.timestamp));
+        if tone {
+            // A tone stands in for the sound (RFC 4733 §2.6.2).
+            return Ok(true);
+        }
         let ready = self
             .transports
             .iter()
@@ -823,6 +899,6 @@ pub fn capabilities(kind: ::media::MediaKind) -> crate::rtp_parameters::RtpCapab
     }
     crate::rtp_parameters::RtpCapabilities {
         codecs,
-        header_extensions: codecs::extensions(kind).to_vec(),
+        header_extensions: codecs::extensions(kind),
     }
 }

@@ -13,22 +13,31 @@
 //! twice breaks nothing.
 
 pub(crate) mod codecs;
+mod congestion;
 mod connectivity;
 mod data;
+mod dtmf;
 mod event;
 mod jsep;
 mod media;
+mod parameters;
+mod samples;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod transceiver;
 mod transport;
+mod transports;
 
+pub use dtmf::{DEFAULT_INTER_TONE_GAP, DEFAULT_TONE_DURATION, TelephoneEvent};
 pub use event::Event;
 pub use media::{IncomingFrame, OutgoingFrame, capabilities};
+pub use samples::RtpSource;
+pub(crate) use samples::{DecodedSample, EncodedSample, SourceSample};
 pub use sctp::datachannel::{ChannelConfig, ChannelId, ChannelState, Message, MessageKind};
 pub use transceiver::TransceiverId;
 pub use transport::Transmit;
+pub use transports::TransportView;
 
 use crate::configuration::{Configuration, IceTransportPolicy};
 use crate::description::{SdpType, SessionDescription};
@@ -113,7 +122,13 @@ pub struct Session {
     data: Data,
     sockets: connectivity::Sockets,
     events: VecDeque<Event>,
+    tones: Vec<dtmf::Dtmf>,
+    sources: Vec<samples::SourceCounts>,
+    /// Whether a local description was ever set.
+    described: bool,
     negotiation_check_due: bool,
+    /// Names the next result of `getParameters`.
+    next_transaction: u64,
     states: States,
     closed: bool,
     /// Decrypted media is sliced from here.
@@ -136,14 +151,22 @@ impl Session {
     pub fn new(configuration: Configuration, parts: Parts) -> Result<Self, Error> {
         configuration.validate()?;
         let Parts {
-            certificate,
+            mut certificate,
             dtls: dtls_config,
             sctp,
             mut rng,
             now,
             wall_clock,
         } = parts;
-        if certificate.expires() <= wall_clock {
+        if let Some(first) = configuration.certificates.first() {
+            certificate = Arc::clone(first.as_dtls());
+        }
+        let given = configuration.certificates.iter();
+        if given
+            .map(crate::Certificate::expires)
+            .chain([certificate.expires()])
+            .any(|expires| expires <= wall_clock)
+        {
             return Err(Error::InvalidAccess("the certificate has expired".into()));
         }
         let facts = LocalFacts {
@@ -152,11 +175,12 @@ impl Session {
             max_message_size: sctp.max_message_size as u64,
             dtls_client: Vec::new(),
         };
-        let jsep = Jsep::new(
+        let mut jsep = Jsep::new(
             configuration.bundle_policy,
             facts,
             StdRng::from_rng(&mut rng),
         );
+        jsep.always_data = configuration.always_negotiate_data_channels;
         let data = Data::new(sctp, StdRng::from_rng(&mut rng));
         Ok(Session {
             jsep,
@@ -171,7 +195,11 @@ impl Session {
             transports: Vec::new(),
             sockets: connectivity::Sockets::default(),
             events: VecDeque::new(),
+            tones: Vec::new(),
+            sources: Vec::new(),
+            described: false,
             negotiation_check_due: false,
+            next_transaction: 1,
             states: States {
                 gathering: IceGatheringState::New,
                 ice: IceConnectionState::New,
@@ -211,6 +239,7 @@ impl Session {
         description: Option<SessionDescription>,
     ) -> Result<(), Error> {
         let notices = self.jsep.set_local(description)?;
+        self.described = true;
         self.after_description(now, notices);
         Ok(())
     }
@@ -392,6 +421,49 @@ impl Session {
         &self.configuration
     }
 
+    /// `setConfiguration`: "set the configuration" (W3C WebRTC §4.4.1.6). Another transport policy counts from the next
+    /// gathering on; other servers are to be resolved and given by [`Session::set_servers`].
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed; `InvalidModificationError` when the certificates, the bundle policy or the RTCP
+    /// multiplexing policy would change, or the size of the pool after a local description was set; else as
+    /// [`Configuration::validate`].
+    pub fn set_configuration(&mut self, configuration: Configuration) -> Result<(), Error> {
+        if self.is_closed() {
+            return Err(Error::InvalidState("the connection is closed".into()));
+        }
+        let old = &self.configuration;
+        let fixed = |what: &str| {
+            Err(Error::InvalidModification(format!(
+                "{what} cannot be changed"
+            )))
+        };
+        if configuration.certificates != old.certificates {
+            return fixed("the certificates");
+        }
+        if configuration.bundle_policy != old.bundle_policy {
+            return fixed("the bundle policy");
+        }
+        if configuration.rtcp_mux_policy != old.rtcp_mux_policy {
+            return fixed("the RTCP multiplexing policy");
+        }
+        if configuration.ice_candidate_pool_size != old.ice_candidate_pool_size && self.described {
+            return fixed("the size of the candidate pool");
+        }
+        if configuration.peer_identity != old.peer_identity {
+            return fixed("the peer identity");
+        }
+        configuration.validate()?;
+        for transport in &mut self.transports {
+            transport
+                .agent
+                .set_transport_policy(connectivity::policy(configuration.ice_transport_policy));
+        }
+        self.jsep.always_data = configuration.always_negotiate_data_channels;
+        self.configuration = configuration;
+        Ok(())
+    }
+
     pub(crate) fn ice_servers(&self) -> &[crate::configuration::IceServer] {
         &self.configuration.ice_servers
     }
@@ -463,6 +535,7 @@ impl Session {
         }
         self.data.handle_timeout(now);
         self.after_data();
+        self.handle_tones(now);
         self.media.handle_timeout(now);
     }
 
@@ -475,6 +548,7 @@ impl Session {
         transports
             .chain(self.data.poll_timeout())
             .chain(self.media.poll_timeout())
+            .chain(self.tones_timeout())
             .min()
     }
 
@@ -587,6 +661,9 @@ impl Session {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
+        if let Some((transport, bps)) = self.media.poll_estimate() {
+            return Some(Event::TargetBitrate { transport, bps });
+        }
         if std::mem::take(&mut self.negotiation_check_due) && self.jsep.update_negotiation_needed()
         {
             return Some(Event::NegotiationNeeded);
@@ -689,7 +766,7 @@ impl Session {
                 &self.jsep.cname,
             );
         }
-        self.media.end_match();
+        self.media.end_match(now);
     }
 
     /// What became of a transport's input: candidates, keys, decrypted data.

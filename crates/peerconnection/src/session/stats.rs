@@ -5,8 +5,9 @@ use super::{Session, TransceiverId};
 use crate::states::{DataChannelState, IceConnectionState};
 use crate::stats::{
     CandidatePairStats, CertificateStats, CodecStats, DataChannelStats, IceCandidateStats,
-    InboundRtpStats, OutboundRtpStats, PeerConnectionStats, RemoteInboundRtpStats,
-    RemoteOutboundRtpStats, Stats, StatsReport, TransportStats,
+    InboundRtpStats, MediaSourceStats, OutboundRtpStats, PeerConnectionStats,
+    QualityLimitationDurations, RemoteInboundRtpStats, RemoteOutboundRtpStats, Stats, StatsReport,
+    TransportStats,
 };
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ impl Session {
             self.transport_stats(transport, &mut push);
         }
         self.codec_stats(&mut push);
+        self.source_stats(now, &mut push);
         self.stream_stats(now, &mut push);
         self.channel_stats(&mut push);
         report
@@ -42,28 +44,73 @@ impl Session {
     fn transport_stats(&self, transport: &Transport, push: &mut impl FnMut(String, Stats)) {
         let id = transport_id(transport.number);
         let counters = transport.counters;
-        let pair = transport.agent.selected_pair();
-        let pair_id = pair.map(|_| format!("CP{}", transport.number));
-        if let (Some(pair), Some(pair_id)) = (pair, &pair_id) {
-            let local = format!("LC{}", transport.number);
-            let remote = format!("RC{}", transport.number);
+        let number = transport.number;
+        let local_id = |candidate: &ice::Candidate| candidate_id("LC", number, candidate);
+        let remote_id = |candidate: &ice::Candidate| candidate_id("RC", number, candidate);
+        let mut told = std::collections::BTreeSet::new();
+        for found in transport.agent.local_candidates() {
+            if told.insert(local_id(found)) {
+                push(
+                    local_id(found),
+                    Stats::LocalCandidate(candidate(found, &id)),
+                );
+            }
+        }
+        for found in transport.agent.remote_candidates() {
+            if told.insert(remote_id(found)) {
+                push(
+                    remote_id(found),
+                    Stats::RemoteCandidate(candidate(found, &id)),
+                );
+            }
+        }
+        let selected = transport.agent.selected_pair();
+        let pair_id = selected.map(|pair| format!("CP{number}_{}", pair.id));
+        for report in transport.agent.report().pairs {
+            let pair = &report.pair;
+            let (local, remote) = (local_id(&pair.local), remote_id(&pair.remote));
+            // A candidate that only a check has shown is in no list.
+            if told.insert(local.clone()) {
+                push(
+                    local.clone(),
+                    Stats::LocalCandidate(candidate(&pair.local, &id)),
+                );
+            }
+            if told.insert(remote.clone()) {
+                push(
+                    remote.clone(),
+                    Stats::RemoteCandidate(candidate(&pair.remote, &id)),
+                );
+            }
+            let count = |value: u64| if report.selected { value } else { 0 };
             push(
-                pair_id.clone(),
+                format!("CP{number}_{}", pair.id),
                 Stats::CandidatePair(CandidatePairStats {
                     transport_id: id.clone(),
-                    local_candidate_id: local.clone(),
-                    remote_candidate_id: remote.clone(),
-                    state: "succeeded",
-                    nominated: true,
-                    packets_sent: counters.packets_sent,
-                    packets_received: counters.packets_received,
-                    bytes_sent: counters.bytes_sent,
-                    bytes_received: counters.bytes_received,
-                    current_round_trip_time: None,
+                    local_candidate_id: local,
+                    remote_candidate_id: remote,
+                    state: report.state.as_str(),
+                    nominated: pair.nominated,
+                    packets_sent: count(counters.packets_sent),
+                    packets_received: count(counters.packets_received),
+                    bytes_sent: count(counters.bytes_sent),
+                    bytes_received: count(counters.bytes_received),
+                    current_round_trip_time: report
+                        .stats
+                        .current_round_trip_time
+                        .map(|time| time.as_secs_f64()),
+                    total_round_trip_time: report.stats.total_round_trip_time.as_secs_f64(),
+                    requests_sent: report.stats.requests_sent,
+                    requests_received: report.stats.requests_received,
+                    responses_sent: report.stats.responses_sent,
+                    responses_received: report.stats.responses_received,
+                    consent_requests_sent: report.stats.consent_requests_sent,
+                    available_outgoing_bitrate: self
+                        .path_bitrate(number)
+                        .filter(|_| report.selected)
+                        .map(|bps| bps as f64),
                 }),
             );
-            push(local, Stats::LocalCandidate(candidate(&pair.local, &id)));
-            push(remote, Stats::RemoteCandidate(candidate(&pair.remote, &id)));
         }
         let remote_certificate = transport.remote_certificate().map(|der| {
             let remote_id = format!("CR{}", transport.number);
@@ -105,6 +152,7 @@ impl Session {
                 srtp_cipher: details
                     .and_then(|details| details.srtp_profile)
                     .map(|profile| profile.to_string()),
+                selected_candidate_pair_changes: transport.pair_changes,
             }),
         );
     }
@@ -146,6 +194,32 @@ impl Session {
         }
     }
 
+    fn source_stats(&self, now: Instant, push: &mut impl FnMut(String, Stats)) {
+        for source in &self.sources {
+            let Some(transceiver) = self.jsep.transceiver(source.transceiver) else {
+                continue;
+            };
+            if transceiver.sender.track.as_ref() != Some(&source.track) {
+                continue;
+            }
+            let video = transceiver.kind == media::MediaKind::Video;
+            push(
+                source_id(source.transceiver),
+                Stats::MediaSource(MediaSourceStats {
+                    track_identifier: source.track.clone(),
+                    kind: transceiver.kind,
+                    audio_level: (!video).then_some(source.level),
+                    total_audio_energy: (!video).then_some(source.energy),
+                    total_samples_duration: (!video).then_some(source.duration.as_secs_f64()),
+                    width: video.then_some(source.width),
+                    height: video.then_some(source.height),
+                    frames: video.then_some(source.frames),
+                    frames_per_second: source.rate.per_second(now),
+                }),
+            );
+        }
+    }
+
     fn stream_stats(&self, now: Instant, push: &mut impl FnMut(String, Stats)) {
         let unix = self.unix_time(now);
         for outgoing in self.media.outgoing() {
@@ -171,6 +245,7 @@ impl Session {
                         transport_id: transport_id.clone(),
                         codec_id: codec_id.clone(),
                         local_id: local_id.clone(),
+                        packets_received: remote.packets_received,
                         packets_lost: remote.packets_lost,
                         jitter: remote.jitter.as_secs_f64(),
                         fraction_lost: remote.fraction_lost,
@@ -180,7 +255,19 @@ impl Session {
                     }),
                 );
             }
-            let active = self.encoding_is_active(outgoing.transceiver, ssrc);
+            let (encoding_index, active) = self.encoding_of(outgoing.transceiver, ssrc);
+            let encoder = outgoing.encoder;
+            let measured = video && encoder.frames > 0;
+            let limited = encoder.limited_time
+                + encoder
+                    .limited_since
+                    .map(|since| now.saturating_duration_since(since))
+                    .unwrap_or_default();
+            let media_source_id = self
+                .sources
+                .iter()
+                .any(|source| source.transceiver == outgoing.transceiver)
+                .then(|| source_id(outgoing.transceiver));
             push(
                 local_id,
                 Stats::OutboundRtp(OutboundRtpStats {
@@ -199,11 +286,37 @@ impl Session {
                     retransmitted_bytes_sent: stats.retransmitted_bytes_sent,
                     total_packet_send_delay: stats.total_packet_send_delay.as_secs_f64(),
                     frames_sent: video.then_some(stats.frames_sent),
-                    key_frames_encoded: video.then_some(stats.key_frames_sent),
+                    key_frames_encoded: video.then_some(if measured {
+                        encoder.keyframes
+                    } else {
+                        stats.key_frames_sent
+                    }),
                     nack_count: stats.nack_count,
                     pli_count: video.then_some(stats.pli_count),
                     fir_count: video.then_some(stats.fir_count),
                     active,
+                    encoding_index,
+                    media_source_id,
+                    target_bitrate: encoder.target.map(|bps| bps as f64),
+                    frames_encoded: video.then_some(if measured {
+                        encoder.frames
+                    } else {
+                        stats.frames_sent
+                    }),
+                    frame_width: measured.then_some(encoder.width),
+                    frame_height: measured.then_some(encoder.height),
+                    frames_per_second: encoder.rate.per_second(now),
+                    total_encode_time: measured.then_some(encoder.time.as_secs_f64()),
+                    quality_limitation_reason: measured.then_some(if encoder.limited {
+                        "bandwidth"
+                    } else {
+                        "none"
+                    }),
+                    quality_limitation_durations: measured.then_some(QualityLimitationDurations {
+                        bandwidth: limited.as_secs_f64(),
+                    }),
+                    quality_limitation_resolution_changes: measured
+                        .then_some(encoder.resolution_changes),
                 }),
             );
         }
@@ -221,6 +334,10 @@ impl Session {
             };
             let ssrc = config.ssrc.0;
             let local_id = format!("I{ssrc}");
+            let codec = config
+                .payload_types
+                .first()
+                .map(|known| codec_id("I", incoming.transport, known.number));
             let transport_id = transport_id(incoming.transport);
             let remote_id = stats.remote.map(|_| format!("RO{ssrc}"));
             if let (Some(remote), Some(remote_id)) = (stats.remote, &remote_id) {
@@ -230,6 +347,7 @@ impl Session {
                         ssrc,
                         kind,
                         transport_id: transport_id.clone(),
+                        codec_id: codec.clone(),
                         local_id: local_id.clone(),
                         packets_sent: remote.packets_sent,
                         bytes_sent: remote.bytes_sent,
@@ -238,14 +356,11 @@ impl Session {
                     }),
                 );
             }
+            let decoder = incoming.decoder;
             let track = self
                 .jsep
                 .transceiver(incoming.transceiver)
                 .map(|transceiver| transceiver.receiver.track.clone());
-            let codec = config
-                .payload_types
-                .first()
-                .map(|known| codec_id("I", incoming.transport, known.number));
             push(
                 local_id,
                 Stats::InboundRtp(InboundRtpStats {
@@ -271,24 +386,43 @@ impl Session {
                     jitter_buffer_target_delay: stats.jitter_buffer_target_delay.as_secs_f64(),
                     jitter_buffer_emitted_count: stats.jitter_buffer_emitted_count,
                     frames_received: video.then_some(stats.frames_received),
-                    frames_dropped: video.then_some(stats.frames_dropped),
+                    frames_dropped: video.then_some(stats.frames_dropped + decoder.dropped),
                     key_frames_received: video.then_some(stats.key_frames_received),
                     nack_count: stats.nack_count,
                     pli_count: video.then_some(stats.pli_count),
                     fir_count: video.then_some(stats.fir_count),
+                    frames_decoded: video.then_some(decoder.frames),
+                    key_frames_decoded: video.then_some(decoder.keyframes),
+                    frame_width: (decoder.width > 0).then_some(decoder.width),
+                    frame_height: (decoder.height > 0).then_some(decoder.height),
+                    frames_per_second: decoder.rate.per_second(now),
+                    total_decode_time: video.then_some(decoder.time.as_secs_f64()),
+                    total_samples_received: (!video).then_some(decoder.samples),
+                    concealed_samples: (!video).then_some(decoder.concealed_samples),
+                    concealment_events: (!video).then_some(decoder.concealment_events),
+                    audio_level: (!video).then_some(decoder.level),
+                    total_audio_energy: (!video).then_some(decoder.energy),
+                    total_samples_duration: (!video)
+                        .then_some(decoder.samples_duration.as_secs_f64()),
+                    rtx_ssrc: config.rtx.map(|ssrc| ssrc.0),
                 }),
             );
         }
     }
 
-    fn encoding_is_active(&self, id: TransceiverId, ssrc: u32) -> bool {
-        self.jsep.transceiver(id).is_some_and(|transceiver| {
-            transceiver
-                .sender
-                .encodings
-                .iter()
-                .any(|encoding| encoding.ssrc == ssrc && encoding.parameters.active)
-        })
+    /// The place of an encoding, and whether it is switched on.
+    fn encoding_of(&self, id: TransceiverId, ssrc: u32) -> (usize, bool) {
+        let encodings = self
+            .jsep
+            .transceiver(id)
+            .map(|transceiver| transceiver.sender.encodings.iter().enumerate());
+        encodings
+            .into_iter()
+            .flatten()
+            .find(|(_, encoding)| encoding.ssrc == ssrc)
+            .map_or((0, false), |(index, encoding)| {
+                (index, encoding.parameters.active)
+            })
     }
 
     fn channel_stats(&self, push: &mut impl FnMut(String, Stats)) {
@@ -348,6 +482,16 @@ fn ice_state(state: ice::State) -> IceConnectionState {
     }
 }
 
+fn source_id(id: TransceiverId) -> String {
+    format!("S{}", id.0)
+}
+
+fn candidate_id(prefix: &str, transport: usize, candidate: &ice::Candidate) -> String {
+    let (address, port) = (&candidate.address, candidate.port);
+    let (protocol, kind) = (candidate.protocol, candidate.typ);
+    format!("{prefix}{transport}_{protocol}_{address}_{port}_{kind}")
+}
+
 fn candidate(candidate: &ice::Candidate, transport_id: &str) -> IceCandidateStats {
     IceCandidateStats {
         transport_id: transport_id.to_owned(),
@@ -357,6 +501,19 @@ fn candidate(candidate: &ice::Candidate, transport_id: &str) -> IceCandidateStat
         candidate_type: candidate.typ.to_string(),
         priority: candidate.priority.0,
         foundation: candidate.foundation.to_string(),
+        url: candidate.url.as_ref().map(ToString::to_string),
+        relay_protocol: candidate
+            .relay_protocol
+            .map(|protocol| protocol.to_string()),
+        related_address: candidate
+            .related
+            .as_ref()
+            .map(|related| related.address.to_string()),
+        related_port: candidate.related.as_ref().map(|related| related.port),
+        username_fragment: candidate.ufrag.as_ref().map(ToString::to_string),
+        tcp_type: candidate
+            .tcp_type
+            .map(|tcp_type| tcp_type.as_str().to_owned()),
     }
 }
 

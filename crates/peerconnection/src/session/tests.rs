@@ -1,6 +1,9 @@
 //! Two whole sessions on a simulated network and a simulated clock.
 
+mod bandwidth;
 mod candidates;
+mod dtmf;
+mod parameters;
 mod perfect;
 mod sequences;
 
@@ -26,6 +29,9 @@ struct Side {
     seen: Vec<TransceiverId>,
     /// How often negotiation was asked for, and not begun.
     negotiation_needed: u32,
+    /// `tonechange`, and the telephone events that came.
+    tones: Vec<String>,
+    events_heard: Vec<TelephoneEvent>,
     /// The last datagrams that came, to send them again.
     heard: Vec<Datagram>,
 }
@@ -49,6 +55,8 @@ impl Side {
             frames: 0,
             seen: Vec::new(),
             negotiation_needed: 0,
+            tones: Vec::new(),
+            events_heard: Vec::new(),
             heard: Vec::new(),
         }
     }
@@ -58,6 +66,7 @@ impl Side {
             match event {
                 Event::ConnectionStateChange(state) => self.states.push(state),
                 Event::NegotiationNeeded => self.negotiation_needed += 1,
+                Event::ToneChange { tone, .. } => self.tones.push(tone),
                 Event::ChannelIncoming(id) => self.channel = Some(id),
                 Event::ChannelOpen(id) if self.channel == Some(id) => self.open = true,
                 Event::ChannelReadable(id) => {
@@ -68,7 +77,11 @@ impl Side {
                 _ => {}
             }
         }
-        while let Some((id, _)) = self.session.poll_frame() {
+        while let Some((id, frame)) = self.session.poll_frame() {
+            if matches!(frame.payload_type, 110 | 126) {
+                self.events_heard.extend(TelephoneEvent::parse(&frame.data));
+                continue;
+            }
             self.frames += 1;
             if !self.seen.contains(&id) {
                 self.seen.push(id);

@@ -1,7 +1,8 @@
 //! `RTCRtpTransceiver` with its sender and receiver, as far as negotiation knows them (W3C WebRTC §5.4).
 
 use crate::rtp_parameters::{
-    RtpCodec, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters,
+    DegradationPreference, RtpCodec, RtpCodecParameters, RtpEncodingParameters,
+    RtpHeaderExtensionCapability, RtpHeaderExtensionParameters, RtpSendParameters,
 };
 use crate::states::TransceiverDirection;
 use media::MediaKind;
@@ -31,6 +32,9 @@ pub(crate) struct Transceiver {
     /// Whether its sender ever was allowed to send; `add_track` reuses only those that were not.
     pub(crate) has_sent: bool,
     pub(crate) preferences: Vec<RtpCodec>,
+    /// `[[HeaderExtensionsToNegotiate]]` and `[[NegotiatedHeaderExtensions]]` (W3C WebRTC Extensions §5.1).
+    pub(crate) extensions_to_negotiate: Vec<RtpHeaderExtensionCapability>,
+    pub(crate) negotiated_extensions: Vec<RtpHeaderExtensionCapability>,
     pub(crate) sender: Sender,
     pub(crate) receiver: Receiver,
 }
@@ -47,6 +51,11 @@ pub(crate) struct Sender {
     /// What the last answer lets this side send.
     pub(crate) codecs: Vec<RtpCodecParameters>,
     pub(crate) extensions: Vec<RtpHeaderExtensionParameters>,
+    /// Whether the peer takes RTCP of reduced size.
+    pub(crate) reduced_size: bool,
+    pub(crate) degradation_preference: Option<DegradationPreference>,
+    /// `[[LastReturnedParameters]]`.
+    pub(crate) last_returned: Option<RtpSendParameters>,
 }
 
 /// One encoding with the SSRCs it is sent under.
@@ -63,6 +72,7 @@ pub(crate) struct Receiver {
     /// `id` of the track it gives.
     pub(crate) track: String,
     pub(crate) streams: Vec<String>,
+    pub(crate) jitter_buffer_target: Option<std::time::Duration>,
     /// What the last local description is ready to receive.
     pub(crate) codecs: Vec<RtpCodecParameters>,
     pub(crate) extensions: Vec<RtpHeaderExtensionParameters>,

@@ -1,7 +1,7 @@
 //! One ICE transport with its DTLS transport and SRTP contexts (W3C WebRTC §5.5, §5.6).
 
 use crate::error::{RtcError, RtcErrorDetail};
-use crate::states::DtlsTransportState;
+use crate::states::{DtlsTransportState, IceGatheringState, IceTransportState};
 use bytes::{Bytes, BytesMut};
 use rand::rngs::StdRng;
 use std::net::SocketAddr;
@@ -57,6 +57,10 @@ pub(super) struct Transport {
     pub(super) remote_ufrag: String,
     pub(super) told_candidates: Vec<String>,
     pub(super) told_end: bool,
+    /// How often a pair was selected.
+    pub(super) pair_changes: u32,
+    /// The states last told.
+    pub(super) told_states: (IceTransportState, IceGatheringState),
     pub(super) local_candidates: Vec<ice::Candidate>,
     dtls: Dtls,
     /// Whether this side is the DTLS client, once that is agreed.
@@ -96,6 +100,8 @@ impl Transport {
             remote_ufrag: String::new(),
             told_candidates: Vec::new(),
             told_end: false,
+            pair_changes: 0,
+            told_states: (IceTransportState::New, IceGatheringState::New),
             local_candidates: Vec::new(),
             dtls: Dtls::Waiting(Vec::new()),
             client: None,
@@ -241,7 +247,11 @@ impl Transport {
                         dtls::Error::FingerprintMismatch => RtcErrorDetail::FingerprintFailure,
                         _ => RtcErrorDetail::DtlsFailure,
                     };
-                    return Some(Change::Error(RtcError::new(detail, error.to_string())));
+                    let mut reported = RtcError::new(detail, error.to_string());
+                    if let dtls::Error::PeerAlert(alert) = &error {
+                        reported.received_alert = Some(alert.0);
+                    }
+                    return Some(Change::Error(reported));
                 }
                 _ => {}
             }

@@ -4,8 +4,8 @@ use super::model::Setup;
 use super::{Applied, Described, Encoding, Jsep, Notice, Section, SectionKind, Slot, Stable};
 use crate::description::SdpType;
 use crate::error::Error;
-use crate::rtp_parameters::RtpEncodingParameters;
-use crate::session::codecs::{answered_codecs, answered_extensions};
+use crate::rtp_parameters::{RtpEncodingParameters, RtpHeaderExtensionParameters};
+use crate::session::codecs::{answered_codecs, answered_extensions, negotiated_extensions};
 use crate::session::transceiver::TransceiverId;
 use crate::states::{SignalingState, TransceiverDirection};
 
@@ -42,10 +42,12 @@ impl Jsep {
             } else {
                 Vec::new()
             };
-            transceiver
-                .receiver
+            transceiver.receiver.extensions = section
                 .extensions
-                .clone_from(&section.extensions);
+                .iter()
+                .filter(|extension| extension.direction.receives())
+                .cloned()
+                .collect();
             let Some(offered) = answered
                 .as_ref()
                 .and_then(|offer| offer.sections.get(index))
@@ -67,8 +69,18 @@ impl Jsep {
             }
             transceiver.sender.codecs =
                 answered_codecs(transceiver.kind, &offered.codecs, &transceiver.preferences);
-            transceiver.sender.extensions =
-                answered_extensions(transceiver.kind, &offered.extensions);
+            transceiver.sender.extensions = sendable(answered_extensions(
+                &transceiver.extensions_to_negotiate,
+                &offered.extensions,
+            ));
+            transceiver.sender.reduced_size = offered.rtcp_rsize;
+            transceiver.sender.last_returned = None;
+            if sdp_type == SdpType::Answer {
+                let wanted = &transceiver.extensions_to_negotiate;
+                let negotiated = negotiated_extensions(wanted, &section.extensions, false);
+                transceiver.negotiated_extensions.clone_from(&negotiated);
+                transceiver.extensions_to_negotiate = negotiated;
+            }
             transceiver.agree(section.direction);
             transceiver.fired_direction = Some(section.direction);
             prune_layers(&mut transceiver.sender.encodings, section);
@@ -153,7 +165,18 @@ impl Jsep {
                 prune_layers(&mut transceiver.sender.encodings, section);
                 transceiver.sender.codecs =
                     answered_codecs(kind, &section.codecs, &transceiver.preferences);
-                transceiver.sender.extensions = answered_extensions(kind, &section.extensions);
+                transceiver.sender.extensions = sendable(answered_extensions(
+                    &transceiver.extensions_to_negotiate,
+                    &section.extensions,
+                ));
+                transceiver.sender.reduced_size = section.rtcp_rsize;
+                transceiver.sender.last_returned = None;
+                if applied.sdp_type == SdpType::Answer && !section.rejected {
+                    let wanted = &transceiver.extensions_to_negotiate;
+                    let negotiated = negotiated_extensions(wanted, &section.extensions, true);
+                    transceiver.negotiated_extensions.clone_from(&negotiated);
+                    transceiver.extensions_to_negotiate = negotiated;
+                }
                 transceiver.agree(direction);
             }
             if section.rejected {
@@ -683,6 +706,13 @@ fn process_remote_track(
         notices.push(Notice::Mute(transceiver.id));
     }
     transceiver.fired_direction = Some(direction);
+}
+
+/// The extensions that this side may send.
+fn sendable(agreed: Vec<RtpHeaderExtensionParameters>) -> Vec<RtpHeaderExtensionParameters> {
+    let mut agreed = agreed;
+    agreed.retain(|extension| extension.direction.sends());
+    agreed
 }
 
 /// An answer keeps the layers it names; one that knows no simulcast keeps the first.

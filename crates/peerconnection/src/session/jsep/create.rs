@@ -23,6 +23,11 @@ impl Jsep {
         let mut data_waits = self.wants_data && !has_data_section;
 
         let mut plan: Vec<Planned> = Vec::with_capacity(self.slots.len() + waiting.len() + 1);
+        // W3C WebRTC Extensions, "Always negotiating data channels".
+        if self.always_data && self.slots.is_empty() {
+            data_waits = false;
+            plan.push(Planned::Data);
+        }
         for slot in &self.slots {
             plan.push(if !slot.rejected {
                 Planned::Keep(slot.clone())
@@ -84,9 +89,15 @@ impl Jsep {
             .iter()
             .filter(|section| !section.rejected)
             .collect();
+        let data_first = self.always_data
+            && described
+                .sections
+                .first()
+                .is_some_and(|first| first.kind == SectionKind::Application);
         let tagged = self
             .transceivers
             .iter()
+            .filter(|_| !data_first)
             .filter(|transceiver| !transceiver.stopping)
             .find_map(|transceiver| {
                 sections.iter().position(|section| {
@@ -162,7 +173,9 @@ impl Jsep {
         section.codecs = self
             .numbers
             .offered_codecs(transceiver.kind, &transceiver.preferences);
-        section.extensions = self.numbers.offered_extensions(transceiver.kind);
+        section.extensions = self
+            .numbers
+            .offered_extensions(&transceiver.extensions_to_negotiate);
         self.describe_sender(&mut section, transceiver);
         if transceiver.sender.encodings.len() > 1 {
             let rids: Vec<String> = transceiver
@@ -381,7 +394,8 @@ impl Jsep {
                 if !section.codecs.iter().any(|codec| codec.codec.is_media()) {
                     return None;
                 }
-                section.extensions = answered_extensions(*kind, &offered.extensions);
+                section.extensions =
+                    answered_extensions(&transceiver.extensions_to_negotiate, &offered.extensions);
                 section.direction = transceiver
                     .direction
                     .intersect(offered.direction.reversed());

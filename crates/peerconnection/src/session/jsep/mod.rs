@@ -15,12 +15,12 @@ mod text;
 pub(crate) use model::{Described, Section, SectionKind, Setup};
 pub(crate) use text::to_description;
 
-use super::codecs::Numbers;
+use super::codecs::{self, Numbers};
 use super::transceiver::{Encoding, Receiver, Sender, Transceiver, TransceiverId};
 use crate::configuration::BundlePolicy;
 use crate::description::{SdpType, SessionDescription};
 use crate::error::{Error, RtcError, RtcErrorDetail};
-use crate::rtp_parameters::RtpEncodingParameters;
+use crate::rtp_parameters::{RtpEncodingParameters, check_encodings};
 use crate::states::{SignalingState, TransceiverDirection};
 use media::MediaKind;
 use rand::rngs::StdRng;
@@ -100,6 +100,8 @@ pub(crate) struct Jsep {
     default_stream: String,
     /// Whether a data channel was ever created here.
     pub(crate) wants_data: bool,
+    /// Whether the first offer has a section for data in any case, before all others.
+    pub(crate) always_data: bool,
     /// ICE credentials that a restart asks to replace.
     to_replace: Vec<Credentials>,
     negotiation_needed: bool,
@@ -142,6 +144,7 @@ impl Jsep {
             cname,
             default_stream,
             wants_data: false,
+            always_data: false,
             to_replace: Vec::new(),
             negotiation_needed: false,
             stable: None,
@@ -330,6 +333,15 @@ impl Jsep {
             .into_iter()
             .map(|parameters| self.new_encoding(parameters))
             .collect();
+        // W3C WebRTC Extensions §5.1: those of the first transceiver of the kind, so that later ones are like it.
+        let extensions_to_negotiate = self
+            .transceivers
+            .iter()
+            .find(|transceiver| transceiver.kind == kind && !transceiver.stopping)
+            .map_or_else(
+                || codecs::extensions(kind),
+                |first| first.extensions_to_negotiate.clone(),
+            );
         let transceiver = Transceiver {
             id,
             kind,
@@ -344,6 +356,8 @@ impl Jsep {
             by_remote_offer: false,
             has_sent: false,
             preferences: Vec::new(),
+            extensions_to_negotiate,
+            negotiated_extensions: Vec::new(),
             sender: Sender {
                 announced_track: track.clone().unwrap_or_else(|| random_uuid(&mut self.rng)),
                 track,
@@ -351,10 +365,14 @@ impl Jsep {
                 encodings,
                 codecs: Vec::new(),
                 extensions: Vec::new(),
+                reduced_size: false,
+                degradation_preference: None,
+                last_returned: None,
             },
             receiver: Receiver {
                 track: random_uuid(&mut self.rng),
                 streams: Vec::new(),
+                jitter_buffer_target: None,
                 codecs: Vec::new(),
                 extensions: Vec::new(),
             },
@@ -641,38 +659,29 @@ fn validated_encodings(
             "several encodings need a rid each, and different ones".into(),
         ));
     }
-    for encoding in &mut encodings {
-        if kind == MediaKind::Audio {
-            encoding.scale_resolution_down_by = None;
-            encoding.max_framerate = None;
-        }
-        if encoding
-            .scale_resolution_down_by
-            .is_some_and(|factor| factor.is_nan() || factor < 1.0)
-        {
-            return Err(Error::Range("scale_resolution_down_by is below 1.0".into()));
-        }
-        if encoding
-            .max_framerate
-            .is_some_and(|rate| rate.is_nan() || rate <= 0.0)
-        {
-            return Err(Error::Range("max_framerate is not above 0.0".into()));
-        }
+    let known = codecs::known(kind);
+    if encodings.iter().any(|encoding| {
+        encoding.codec.as_ref().is_some_and(|wanted| {
+            !known
+                .iter()
+                .any(|known| known.codec.is_media() && known.codec.dictionary_match(wanted, true))
+        })
+    }) {
+        return Err(Error::Operation(
+            "an encoding names an unknown codec".into(),
+        ));
     }
-    if kind == MediaKind::Video {
-        let given = encodings
-            .iter()
-            .any(|encoding| encoding.scale_resolution_down_by.is_some());
-        let count = encodings.len();
-        for (index, encoding) in encodings.iter_mut().enumerate() {
-            let default = if given {
-                1.0
-            } else {
-                f64::from(1_u32 << (count - index - 1).min(30))
-            };
-            encoding.scale_resolution_down_by.get_or_insert(default);
+    let given = encodings
+        .iter()
+        .any(|encoding| encoding.scale_resolution_down_by.is_some());
+    let count = encodings.len();
+    check_encodings(kind, &mut encodings, |index| {
+        if given {
+            1.0
+        } else {
+            f64::from(1_u32 << (count - index - 1).min(30))
         }
-    }
+    })?;
     if let [lone] = encodings.as_mut_slice() {
         lone.rid = None;
     }

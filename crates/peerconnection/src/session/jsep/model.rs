@@ -81,6 +81,7 @@ pub(crate) struct Section {
     pub(crate) candidates: Vec<String>,
     pub(crate) end_of_candidates: bool,
     pub(crate) rtcp_mux: bool,
+    pub(crate) rtcp_rsize: bool,
     pub(crate) codecs: Vec<RtpCodecParameters>,
     pub(crate) extensions: Vec<RtpHeaderExtensionParameters>,
     /// `a=msid`: media stream ids with the track id; a stream id of `-` is none (RFC 8830 §2).
@@ -116,6 +117,7 @@ impl Section {
             candidates: Vec::new(),
             end_of_candidates: false,
             rtcp_mux: true,
+            rtcp_rsize: true,
             codecs: Vec::new(),
             extensions: Vec::new(),
             msids: Vec::new(),

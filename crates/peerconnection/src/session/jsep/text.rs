@@ -68,12 +68,7 @@ fn read_section(
     section.bundle_only = media.media.port() == 0 && media.attributes.has("bundle-only");
     section.protocol = media.media.protocol().to_owned();
     section.formats = media.media.formats().map(str::to_owned).collect();
-    section.direction = match session.direction(media) {
-        a::Direction::SendRecv => TransceiverDirection::SendRecv,
-        a::Direction::SendOnly => TransceiverDirection::SendOnly,
-        a::Direction::RecvOnly => TransceiverDirection::RecvOnly,
-        a::Direction::Inactive => TransceiverDirection::Inactive,
-    };
+    section.direction = from_direction(session.direction(media));
     section.ice_ufrag = session.ice_ufrag(media).unwrap_or_default().to_owned();
     section.ice_pwd = session.ice_pwd(media).unwrap_or_default().to_owned();
     section.fingerprints = session
@@ -95,6 +90,7 @@ fn read_section(
         .collect();
     section.end_of_candidates = media.attributes.has("end-of-candidates");
     section.rtcp_mux = media.attributes.has("rtcp-mux") || section.media().is_none();
+    section.rtcp_rsize = media.attributes.has("rtcp-rsize");
     section.sctp_port = media.attributes.get::<a::SctpPort>().map(|port| port.0);
     section.max_message_size = media
         .attributes
@@ -114,6 +110,24 @@ fn read_section(
         read_media(&mut section, media, kind)?;
     }
     Ok(section)
+}
+
+fn from_direction(direction: a::Direction) -> TransceiverDirection {
+    match direction {
+        a::Direction::SendRecv => TransceiverDirection::SendRecv,
+        a::Direction::SendOnly => TransceiverDirection::SendOnly,
+        a::Direction::RecvOnly => TransceiverDirection::RecvOnly,
+        a::Direction::Inactive => TransceiverDirection::Inactive,
+    }
+}
+
+fn to_direction(direction: TransceiverDirection) -> a::Direction {
+    match direction {
+        TransceiverDirection::SendRecv => a::Direction::SendRecv,
+        TransceiverDirection::SendOnly => a::Direction::SendOnly,
+        TransceiverDirection::RecvOnly => a::Direction::RecvOnly,
+        _ => a::Direction::Inactive,
+    }
 }
 
 fn read_media(
@@ -153,6 +167,9 @@ fn read_media(
                 uri: extension.uri,
                 id,
                 encrypted: false,
+                direction: extension
+                    .direction
+                    .map_or(TransceiverDirection::SendRecv, from_direction),
             })
         })
         .collect();
@@ -387,17 +404,13 @@ fn default_candidate(section: &Section) -> (u16, Option<IpAddr>) {
 
 fn write_media(media: &mut MediaDescription, section: &Section) {
     for extension in &section.extensions {
-        media.attributes.add(a::ExtMap::new(
-            u16::from(extension.id),
-            extension.uri.as_str(),
-        ));
+        let mut line = a::ExtMap::new(u16::from(extension.id), extension.uri.as_str());
+        // RFC 8285 §5: without a direction it is sendrecv.
+        line.direction = (extension.direction != TransceiverDirection::SendRecv)
+            .then(|| to_direction(extension.direction));
+        media.attributes.add(line);
     }
-    media.attributes.add(match section.direction {
-        TransceiverDirection::SendRecv => a::Direction::SendRecv,
-        TransceiverDirection::SendOnly => a::Direction::SendOnly,
-        TransceiverDirection::RecvOnly => a::Direction::RecvOnly,
-        _ => a::Direction::Inactive,
-    });
+    media.attributes.add(to_direction(section.direction));
     for msid in &section.msids {
         let track = msid.track.as_deref().unwrap_or_default();
         media

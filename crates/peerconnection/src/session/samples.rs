@@ -1,0 +1,427 @@
+//! What encoders, decoders and sources tell, for statistics; and whose packets made the last frames.
+
+use super::Session;
+use super::media::{Incoming, MediaEngine};
+use super::transceiver::TransceiverId;
+use crate::error::Error;
+use rtp::receive::IncomingFrame;
+use std::time::{Duration, Instant};
+
+/// How long a source is remembered (W3C WebRTC §5.3, `getContributingSources`).
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// Frames between arrival and delivery whose contributing sources are kept.
+const MOST_PENDING: usize = 128;
+/// Sources of one stream that are remembered.
+const MOST_SOURCES: usize = 64;
+/// Without a wish, frames are held at least so long.
+const DEFAULT_LEAST_DELAY: Duration = Duration::from_millis(10);
+
+/// `RTCRtpContributingSource` and `RTCRtpSynchronizationSource` (W3C WebRTC §5.3).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RtpSource {
+    /// Since the Unix epoch, when a frame of this source was delivered last.
+    pub timestamp: Duration,
+    /// The CSRC or SSRC.
+    pub source: u32,
+    /// How loud it was, 0.0 (silence) to 1.0; `None` when its packets do not say.
+    pub audio_level: Option<f64>,
+    /// The RTP time of that frame.
+    pub rtp_timestamp: u32,
+}
+
+/// A source whose frames were delivered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    source: u32,
+    contributing: bool,
+    at: Instant,
+    rtp_timestamp: u32,
+    level: Option<u8>,
+}
+
+/// What one picture cost to encode.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EncodedSample {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) keyframe: bool,
+    pub(crate) took: Duration,
+    pub(crate) target: u64,
+    /// Whether the bitrate makes it worse than it could be.
+    pub(crate) limited: bool,
+}
+
+/// What an encoder has done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct EncoderCounts {
+    pub(super) frames: u64,
+    pub(super) keyframes: u64,
+    pub(super) time: Duration,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) target: Option<u64>,
+    pub(super) limited: bool,
+    pub(super) limited_since: Option<Instant>,
+    pub(super) limited_time: Duration,
+    pub(super) resolution_changes: u32,
+    pub(super) rate: FrameRate,
+}
+
+/// What a decoder has done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DecoderCounts {
+    pub(super) frames: u64,
+    pub(super) keyframes: u64,
+    pub(super) dropped: u64,
+    pub(super) time: Duration,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) rate: FrameRate,
+    pub(super) energy: f64,
+    pub(super) level: f64,
+    pub(super) samples: u64,
+    pub(super) samples_duration: Duration,
+    pub(super) concealed_samples: u64,
+    pub(super) concealment_events: u64,
+}
+
+/// What came out of a decoder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DecodedSample {
+    Picture {
+        width: u32,
+        height: u32,
+        keyframe: bool,
+        took: Duration,
+    },
+    Sound {
+        rms: f64,
+        samples: u64,
+        duration: Duration,
+        concealed: bool,
+    },
+    /// A frame that was not decoded.
+    Dropped,
+}
+
+/// What a track gave to its sender.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SourceSample {
+    Picture { width: u32, height: u32 },
+    Sound { rms: f64, duration: Duration },
+}
+
+/// What the track of one sender has given so far (`RTCMediaSourceStats`).
+#[derive(Debug, Clone)]
+pub(super) struct SourceCounts {
+    pub(super) transceiver: TransceiverId,
+    pub(super) track: String,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) frames: u64,
+    pub(super) rate: FrameRate,
+    pub(super) level: f64,
+    pub(super) energy: f64,
+    pub(super) duration: Duration,
+}
+
+/// Frames in the last whole second.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FrameRate {
+    since: Option<Instant>,
+    count: u32,
+    last: f64,
+}
+
+impl FrameRate {
+    fn count(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= Duration::from_secs(1) {
+            self.last = f64::from(self.count) / elapsed.as_secs_f64();
+            self.since = Some(now);
+            self.count = 0;
+        }
+        self.count += 1;
+    }
+
+    /// Frames a second; zero when none has come for two.
+    pub(super) fn per_second(&self, now: Instant) -> Option<f64> {
+        let since = self.since?;
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed > Duration::from_secs(2) {
+            return Some(0.0);
+        }
+        (self.last > 0.0).then_some(self.last)
+    }
+}
+
+impl Session {
+    pub(crate) fn note_source(&mut self, now: Instant, id: TransceiverId, sample: SourceSample) {
+        let Some(track) = self
+            .jsep
+            .transceiver(id)
+            .and_then(|transceiver| transceiver.sender.track.as_deref())
+        else {
+            return;
+        };
+        let known = self
+            .sources
+            .iter()
+            .position(|source| source.transceiver == id && source.track == track);
+        let index = known.unwrap_or_else(|| {
+            // Another track is another source, whose counts begin anew.
+            self.sources.retain(|source| source.transceiver != id);
+            self.sources.push(SourceCounts {
+                transceiver: id,
+                track: track.to_owned(),
+                width: 0,
+                height: 0,
+                frames: 0,
+                rate: FrameRate::default(),
+                level: 0.0,
+                energy: 0.0,
+                duration: Duration::ZERO,
+            });
+            self.sources.len() - 1
+        });
+        let source = &mut self.sources[index];
+        source.frames += 1;
+        match sample {
+            SourceSample::Picture { width, height } => {
+                (source.width, source.height) = (width, height);
+                source.rate.count(now);
+            }
+            SourceSample::Sound { rms, duration } => {
+                source.level = rms;
+                source.energy += rms * rms * duration.as_secs_f64();
+                source.duration += duration;
+            }
+        }
+    }
+
+    pub(crate) fn note_encoded(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        rid: Option<&str>,
+        sample: &EncodedSample,
+    ) {
+        let outgoing = self.media.outgoing.iter_mut().find(|outgoing| {
+            outgoing.transceiver == id && (rid.is_none() || outgoing.rid.as_deref() == rid)
+        });
+        let Some(outgoing) = outgoing else { return };
+        let counts = &mut outgoing.encoder;
+        counts.frames += 1;
+        counts.keyframes += u64::from(sample.keyframe);
+        counts.time += sample.took;
+        if (counts.width, counts.height) != (sample.width, sample.height) {
+            counts.resolution_changes += u32::from(counts.width != 0);
+            (counts.width, counts.height) = (sample.width, sample.height);
+        }
+        counts.target = Some(sample.target);
+        if let Some(since) = counts.limited_since.take() {
+            counts.limited_time += now.saturating_duration_since(since);
+        }
+        counts.limited = sample.limited;
+        counts.limited_since = sample.limited.then_some(now);
+        counts.rate.count(now);
+    }
+
+    pub(crate) fn note_decoded(&mut self, now: Instant, id: TransceiverId, sample: DecodedSample) {
+        let incoming = self
+            .media
+            .incoming
+            .iter_mut()
+            .filter(|incoming| incoming.transceiver == id)
+            .max_by_key(|incoming| incoming.stream.stats().last_packet_received);
+        let Some(incoming) = incoming else { return };
+        let counts = &mut incoming.decoder;
+        match sample {
+            DecodedSample::Picture {
+                width,
+                height,
+                keyframe,
+                took,
+            } => {
+                counts.frames += 1;
+                counts.keyframes += u64::from(keyframe);
+                counts.time += took;
+                (counts.width, counts.height) = (width, height);
+                counts.rate.count(now);
+            }
+            DecodedSample::Sound {
+                rms,
+                samples,
+                duration,
+                concealed,
+            } => {
+                counts.level = rms;
+                counts.energy += rms * rms * duration.as_secs_f64();
+                counts.samples += samples;
+                counts.samples_duration += duration;
+                if concealed {
+                    counts.concealed_samples += samples;
+                    counts.concealment_events += 1;
+                }
+            }
+            DecodedSample::Dropped => counts.dropped += 1,
+        }
+    }
+
+    /// `getSynchronizationSources` (W3C WebRTC §5.3): the newest first.
+    pub fn synchronization_sources(&self, now: Instant, id: TransceiverId) -> Vec<RtpSource> {
+        self.heard(now, id, false)
+    }
+
+    /// `getContributingSources` (W3C WebRTC §5.3): the newest first.
+    pub fn contributing_sources(&self, now: Instant, id: TransceiverId) -> Vec<RtpSource> {
+        self.heard(now, id, true)
+    }
+
+    fn heard(&self, now: Instant, id: TransceiverId, contributing: bool) -> Vec<RtpSource> {
+        let mut heard: Vec<&Heard> = self
+            .media
+            .incoming
+            .iter()
+            .filter(|incoming| incoming.transceiver == id)
+            .flat_map(|incoming| &incoming.heard)
+            .filter(|heard| {
+                heard.contributing == contributing
+                    && now.saturating_duration_since(heard.at) <= REMEMBERED
+            })
+            .collect();
+        heard.sort_by_key(|heard| std::cmp::Reverse(heard.at));
+        heard
+            .into_iter()
+            .map(|heard| RtpSource {
+                timestamp: self.unix_time(heard.at),
+                source: heard.source,
+                audio_level: heard.level.map(linear_level),
+                rtp_timestamp: heard.rtp_timestamp,
+            })
+            .collect()
+    }
+
+    /// `jitterBufferTarget`: how long frames are to be held at least; `None` leaves it to the network.
+    ///
+    /// # Errors
+    /// `RangeError` above 4 s.
+    pub fn set_jitter_buffer_target(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        target: Option<Duration>,
+    ) -> Result<(), Error> {
+        if target.is_some_and(|target| target > Duration::from_secs(4)) {
+            return Err(Error::Range("the jitter buffer holds 4 s at most".into()));
+        }
+        if let Some(transceiver) = self.jsep.transceiver_mut(id) {
+            transceiver.receiver.jitter_buffer_target = target;
+        }
+        self.media.set_jitter_buffer_target(id, target);
+        for incoming in self
+            .media
+            .incoming
+            .iter_mut()
+            .filter(|incoming| incoming.transceiver == id)
+        {
+            incoming
+                .stream
+                .set_min_delay(now, target.unwrap_or(DEFAULT_LEAST_DELAY));
+        }
+        Ok(())
+    }
+
+    /// What [`Session::set_jitter_buffer_target`] set.
+    pub fn jitter_buffer_target(&self, id: TransceiverId) -> Option<Duration> {
+        self.jsep.transceiver(id)?.receiver.jitter_buffer_target
+    }
+}
+
+/// "To convert these values to the linear 0..1 range" (W3C WebRTC §5.3).
+fn linear_level(level: u8) -> f64 {
+    match level {
+        127.. => 0.0,
+        level => 10_f64.powf(-f64::from(level) / 20.0),
+    }
+}
+
+impl MediaEngine {
+    /// Keeps the contributing sources of a packet until its frame is delivered.
+    pub(super) fn note_contributors(
+        &mut self,
+        index: usize,
+        packet: &rtp::Packet<'_>,
+        levels: Option<u8>,
+    ) {
+        if packet.csrcs().len() == 0 {
+            return;
+        }
+        let mut levels = levels
+            .and_then(|id| packet.extension(id))
+            .map(rtp::ext::csrc_audio_levels)
+            .into_iter()
+            .flatten();
+        let sources = packet
+            .csrcs()
+            .map(|source| (source.0, levels.next()))
+            .collect();
+        let pending = &mut self.incoming[index].contributors;
+        if pending.len() >= MOST_PENDING {
+            pending.pop_front();
+        }
+        pending.push_back((packet.timestamp(), sources));
+    }
+}
+
+impl Incoming {
+    /// A frame is delivered: its sources have been heard.
+    pub(super) fn note_delivery(&mut self, now: Instant, frame: &IncomingFrame) {
+        let own = self.stream.ssrc().0;
+        let level = frame.audio_level.map(|level| level.level);
+        self.hear(now, own, false, frame.timestamp, level);
+        while let Some((timestamp, _)) = self.contributors.front() {
+            // Everything up to this frame (RFC 1982 order).
+            if frame.timestamp.wrapping_sub(*timestamp) >= 1 << 31 {
+                break;
+            }
+            if let Some((timestamp, sources)) = self.contributors.pop_front() {
+                for (source, level) in sources {
+                    self.hear(now, source, true, timestamp, level);
+                }
+            }
+        }
+    }
+
+    fn hear(
+        &mut self,
+        at: Instant,
+        source: u32,
+        contributing: bool,
+        rtp_timestamp: u32,
+        level: Option<u8>,
+    ) {
+        let heard = Heard {
+            source,
+            contributing,
+            at,
+            rtp_timestamp,
+            level,
+        };
+        let known = self
+            .heard
+            .iter_mut()
+            .find(|known| known.source == source && known.contributing == contributing);
+        match known {
+            Some(known) => *known = heard,
+            None => {
+                self.heard
+                    .retain(|known| at.saturating_duration_since(known.at) <= REMEMBERED);
+                if self.heard.len() < MOST_SOURCES {
+                    self.heard.push(heard);
+                }
+            }
+        }
+    }
+}

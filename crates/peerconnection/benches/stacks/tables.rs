@@ -248,9 +248,7 @@ pub(crate) fn profile(what: &str) {
         }
         "setup" => {
             let rounds = 300;
-            let used: Duration = (0..rounds)
-                .map(|_| ours::setup(&Case::default()).cpu)
-                .sum();
+            let used: Duration = (0..rounds).map(|_| ours::setup(&Case::default()).cpu).sum();
             println!("{:.2} CPU ms a pair", millis(used) / f64::from(rounds));
         }
         _ => {

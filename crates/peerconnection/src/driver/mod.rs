@@ -17,6 +17,7 @@ use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::session::{ChannelId, ChannelState, Event, Parts, Session, Transmit};
 use socket::Socket;
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -48,6 +49,11 @@ impl Default for NetworkOptions {
     }
 }
 
+thread_local! {
+    /// Memory for the datagrams of whichever connection of the thread sends.
+    static OUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// A session on real sockets.
 pub(crate) struct Connection {
     inner: Mutex<Inner>,
@@ -60,6 +66,7 @@ pub(crate) struct Connection {
 pub(crate) struct Inner {
     pub(crate) session: Session,
     sockets: Vec<Arc<Socket>>,
+    /// Where datagrams are put together, while they are.
     out: Vec<u8>,
     /// What the kernel had no room for.
     blocked: Option<(Transmit, Arc<Socket>, Vec<u8>)>,
@@ -101,7 +108,7 @@ impl Connection {
             inner: Mutex::new(Inner {
                 session,
                 sockets: Vec::new(),
-                out: Vec::with_capacity(1 << 16),
+                out: Vec::new(),
                 blocked: None,
                 armed: None,
                 hub: Box::new(NoHub),
@@ -243,6 +250,12 @@ impl Connection {
 impl Inner {
     /// Sends until nothing is due or the kernel has no more room.
     fn flush(&mut self, now: Instant) {
+        self.out = OUT.take();
+        self.send_due(now);
+        OUT.set(std::mem::take(&mut self.out));
+    }
+
+    fn send_due(&mut self, now: Instant) {
         if let Some((transmit, socket, contents)) = self.blocked.take() {
             match socket.try_send(&transmit, &contents) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -273,11 +286,7 @@ impl Inner {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = Arc::clone(socket);
-                    self.blocked = Some((
-                        transmit,
-                        socket,
-                        std::mem::replace(&mut self.out, Vec::with_capacity(1 << 16)),
-                    ));
+                    self.blocked = Some((transmit, socket, std::mem::take(&mut self.out)));
                     return;
                 }
                 // A lost datagram is what the protocols above repair.

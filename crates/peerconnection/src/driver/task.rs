@@ -2,6 +2,7 @@
 
 use super::socket::{Batch, Socket};
 use super::{Connection, Inner};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -11,9 +12,14 @@ use std::time::Instant;
 /// Reads and handles at most this often before other tasks of the runtime get a turn.
 const MOST_ROUNDS: usize = 64;
 
+thread_local! {
+    /// Where datagrams are read to. They are handled before the next connection of the thread reads, so that one
+    /// batch serves them all: half a megabyte would be most of what a connection costs.
+    static BATCH: RefCell<Batch> = RefCell::new(Batch::new());
+}
+
 /// Runs until the connection is closed, or nobody holds it any more.
 pub(super) async fn run(connection: Weak<Connection>) {
-    let mut batch = Batch::new();
     let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
     loop {
         let Some(strong) = connection.upgrade() else {
@@ -43,7 +49,7 @@ pub(super) async fn run(connection: Weak<Connection>) {
         let armed = strong.lock().armed.is_some();
         let mut woken = pin!(strong.wake.notified());
         poll_fn(|cx| {
-            let waiting = wait(cx, &strong, &sockets, &mut batch);
+            let waiting = BATCH.with_borrow_mut(|batch| wait(cx, &strong, &sockets, batch));
             let notified = woken.as_mut().poll(cx).is_ready();
             let due = armed && timer.as_mut().poll(cx).is_ready();
             if waiting.is_ready() || notified || due {

@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, missing_docs, dead_code)]
 
 mod peers;
+#[path = "peers/webrtc017.rs"]
+mod webrtc017;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -32,6 +34,10 @@ fn sctp_proto(_seed: u64, _now: Instant) -> Box<dyn Peer> {
 
 fn rtc_sctp(_seed: u64, _now: Instant) -> Box<dyn Peer> {
     Box::new(RtcSctp::new())
+}
+
+fn webrtc017(_seed: u64, now: Instant) -> Box<dyn Peer> {
+    Box::new(webrtc017::Webrtc017::new(now))
 }
 
 /// How a stream is used: each has one kind, as a data channel has.
@@ -184,7 +190,7 @@ fn mix(seed: u64, a: Make, b: Make, partial: [bool; 2], rough: bool) {
     }
 }
 
-/// More with `SCTP_MIXES=10000`.
+/// 100 each way; `SCTP_MIXES=1700` makes them more than 10,000 with the three foreign lines.
 fn mixes(a: Make, b: Make, partial: [bool; 2], rough: bool) {
     let count = std::env::var("SCTP_MIXES")
         .ok()
@@ -216,4 +222,10 @@ fn mixes_with_sctp_proto() {
 fn mixes_with_rtc_sctp() {
     mixes(ours, rtc_sctp, [true, false], false);
     mixes(rtc_sctp, ours, [false, true], false);
+}
+
+#[test]
+fn mixes_with_webrtc_sctp_0_17() {
+    mixes(ours, webrtc017, [true, false], false);
+    mixes(webrtc017, ours, [false, true], false);
 }

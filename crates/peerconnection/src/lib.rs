@@ -89,7 +89,7 @@ pub use rtp_parameters::{
 };
 pub use rtp_receiver::{EncodedFrames, RtpReceiver};
 pub use rtp_sender::RtpSender;
-pub use rtp_transceiver::{ReceivedFrame, RtpTransceiver};
+pub use rtp_transceiver::{ReceivedFrame, RtpPacket, RtpPackets, RtpTransceiver};
 pub use session::{OfferOptions, RtpSource};
 pub use states::{
     DataChannelState, DtlsTransportState, IceComponent, IceConnectionState, IceGatheringState,

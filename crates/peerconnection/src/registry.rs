@@ -265,6 +265,12 @@ impl Hub for Dispatcher {
         }
     }
 
+    fn packet(&mut self, id: TransceiverId, packet: &bytes::Bytes) {
+        if let Some(transceiver) = self.0.known_transceiver(id) {
+            transceiver.handle_packet(packet);
+        }
+    }
+
     fn closed(&mut self) {
         let (channels, transceivers) = {
             let mut state = self.0.lock();

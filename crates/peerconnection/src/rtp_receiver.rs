@@ -19,7 +19,7 @@ const ENCODED_QUEUE: usize = 256;
 /// `RTCRtpReceiver`: receives and decodes a track.
 #[derive(Clone)]
 pub struct RtpReceiver {
-    shared: Arc<TransceiverShared>,
+    pub(crate) shared: Arc<TransceiverShared>,
 }
 
 impl RtpReceiver {

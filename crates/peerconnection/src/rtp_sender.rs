@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// `RTCRtpSender`: encodes and sends a track.
 #[derive(Clone)]
 pub struct RtpSender {
-    shared: Arc<TransceiverShared>,
+    pub(crate) shared: Arc<TransceiverShared>,
 }
 
 impl RtpSender {

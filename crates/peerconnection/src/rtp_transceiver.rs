@@ -1,5 +1,9 @@
 //! `RTCRtpTransceiver` (W3C WebRTC §5.4), and what its sender and receiver share with it.
 
+mod packets;
+
+pub use packets::{RtpPacket, RtpPackets};
+
 use crate::driver::Connection;
 use crate::encoded_transform::RtcEncodedFrame;
 use crate::error::Error;
@@ -25,6 +29,8 @@ pub(crate) struct TransceiverShared {
     pub(crate) remote_track: MediaStreamTrack,
     /// Encodings whose next picture is to be a keyframe; `None` is the only one, or all.
     keyframes: Mutex<Vec<Option<String>>>,
+    /// An application that takes packets as they are.
+    packets: Mutex<Option<mpsc::Sender<RtpPacket>>>,
     state: Mutex<State>,
 }
 
@@ -69,6 +75,7 @@ impl TransceiverShared {
             kind,
             remote_track: track,
             keyframes: Mutex::new(Vec::new()),
+            packets: Mutex::new(None),
             state: Mutex::new(state),
         }
     }
@@ -219,6 +226,7 @@ impl TransceiverShared {
 
     /// The transceiver is stopped, or the connection closed.
     pub(crate) fn end(&self) {
+        self.end_packets();
         *self.lock() = State::default();
     }
 

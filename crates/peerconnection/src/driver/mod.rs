@@ -88,6 +88,8 @@ pub(crate) trait Hub: Send {
         id: crate::session::TransceiverId,
         frame: crate::session::IncomingFrame,
     );
+    /// A received packet of a transceiver that gives packets.
+    fn packet(&mut self, id: crate::session::TransceiverId, packet: &bytes::Bytes);
     /// The session is over.
     fn closed(&mut self);
 }
@@ -322,6 +324,10 @@ impl Inner {
                 self.hub.frame(&mut self.session, id, frame);
                 idle = false;
             }
+            while let Some((id, packet)) = self.session.poll_packet() {
+                self.hub.packet(id, &packet);
+                idle = false;
+            }
             if idle {
                 return;
             }
@@ -340,6 +346,7 @@ impl Hub for NoHub {
         _: crate::session::IncomingFrame,
     ) {
     }
+    fn packet(&mut self, _: crate::session::TransceiverId, _: &bytes::Bytes) {}
     fn closed(&mut self) {}
 }
 

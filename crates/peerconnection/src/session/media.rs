@@ -48,6 +48,9 @@ pub(super) struct MediaEngine {
     reports: Vec<ReportSchedule>,
     byes: Vec<(usize, Ssrc)>,
     frames: VecDeque<(TransceiverId, IncomingFrame)>,
+    /// Packets of those transceivers that want them as they are.
+    pub(super) packets: VecDeque<(TransceiverId, Bytes)>,
+    pub(super) packet_receivers: Vec<TransceiverId>,
     next_report: usize,
     feedback_due: bool,
     /// Packets that belong to no section, and frames that nobody fetched.
@@ -141,6 +144,8 @@ impl MediaEngine {
             reports: Vec::new(),
             byes: Vec::new(),
             frames: VecDeque::new(),
+            packets: VecDeque::new(),
+            packet_receivers: Vec::new(),
             next_report: 0,
             feedback_due: false,
             unroutable_packets: 0,
@@ -438,7 +443,8 @@ impl MediaEngine {
             return None;
         }
         let rid = text(reception.rid_extension).map(str::to_owned);
-        let config = reception.config(ssrc, self.own_ssrc(), &self.cname);
+        let mut config = reception.config(ssrc, self.own_ssrc(), &self.cname);
+        config.delivery = self.delivery(transceiver);
         let mut stream = receive::Stream::new(config, now);
         if let Some(target) = reception.jitter_buffer_target {
             stream.set_min_delay(now, target);
@@ -469,10 +475,28 @@ impl MediaEngine {
             incoming.note_delivery(now, &frame);
             self.frames.push_back((incoming.transceiver, frame));
         }
+        let id = incoming.transceiver;
+        while let Some(packet) = self.incoming[index].stream.poll_packet(now) {
+            self.push_packet(id, packet);
+        }
     }
 
     pub(super) fn has_frames(&self) -> bool {
-        !self.frames.is_empty()
+        !self.frames.is_empty() || !self.packets.is_empty()
+    }
+
+    /// Streams of this transceiver begin anew.
+    pub(super) fn forget_incoming(&mut self, id: TransceiverId) {
+        self.incoming.retain(|incoming| incoming.transceiver != id);
+        self.rebuild_routes();
+    }
+
+    /// A stream that is sent, with the transport it uses.
+    pub(super) fn outgoing_stream(&mut self, ssrc: Ssrc) -> Option<(usize, &mut send::Stream)> {
+        self.outgoing
+            .iter_mut()
+            .find(|outgoing| outgoing.stream.ssrc() == ssrc)
+            .map(|outgoing| (outgoing.transport, &mut outgoing.stream))
     }
 
     pub(super) fn handle_rtcp(

@@ -18,6 +18,7 @@ mod connectivity;
 mod data;
 mod dtmf;
 mod event;
+mod forward;
 mod jsep;
 mod media;
 mod parameters;
@@ -32,6 +33,7 @@ mod transports;
 pub use dtmf::{DEFAULT_INTER_TONE_GAP, DEFAULT_TONE_DURATION, TelephoneEvent};
 pub use event::Event;
 pub use media::{IncomingFrame, OutgoingFrame, capabilities};
+pub use rtp::send::OutgoingPacket;
 pub use samples::RtpSource;
 pub(crate) use samples::{DecodedSample, EncodedSample, SourceSample};
 pub use sctp::datachannel::{ChannelConfig, ChannelId, ChannelState, Message, MessageKind};
@@ -671,7 +673,7 @@ impl Session {
         None
     }
 
-    /// Whether [`Session::poll_event`] or [`Session::poll_frame`] has something to give.
+    /// Whether [`Session::poll_event`], [`Session::poll_frame`] or [`Session::poll_packet`] has something to give.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty() || self.negotiation_check_due || self.media.has_frames()
     }

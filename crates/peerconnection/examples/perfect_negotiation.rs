@@ -68,10 +68,11 @@ async fn negotiate(
     let mut events = pc.events();
     let mut ignored = 0;
     let mut ignoring = false;
-    let describe = || match pc.local_description() {
-        // Who is gone does not listen.
-        Some(description) => drop(signaling.send(Signal::Description(description))),
-        None => {}
+    let describe = || {
+        if let Some(description) = pc.local_description() {
+            // Who is gone does not listen.
+            drop(signaling.send(Signal::Description(description)));
+        }
     };
     loop {
         tokio::select! {

@@ -168,7 +168,7 @@ pub fn dtls_records(data: &[u8]) {
         assert!(
             ends[1 - from]
                 .poll_data()
-                .is_some_and(|plain| plain == *b"first")
+                .is_some_and(|plain| *plain == *b"first")
         );
     }
     let mut held: Vec<Vec<u8>> = Vec::new();
@@ -229,7 +229,7 @@ pub fn dtls_records(data: &[u8]) {
         assert!(
             ends[1 - from]
                 .poll_data()
-                .is_some_and(|plain| plain == *b"last")
+                .is_some_and(|plain| *plain == *b"last")
         );
     }
 }

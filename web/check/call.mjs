@@ -1,7 +1,7 @@
 // A call of the page in a real browser, by the page's own buttons.
 //
 //   node call.mjs --url http://127.0.0.1:8080 [--browser chromium|firefox] [--offer page|native]
-//                 [--room NAME] [--tone 440] [--peer native|page] [--screenshot FILE]
+//                 [--dtls auto|1.2|1.3] [--room NAME] [--tone 440] [--peer native|page] [--screenshot FILE]
 //
 // The last line of the output is the verdict as JSON; the exit code is 0 when everything held. `--peer page`
 // puts a second browser with the page and synthetic devices on the other side instead of the native peer.
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     url: { type: 'string' },
     browser: { type: 'string', default: 'chromium' },
     offer: { type: 'string', default: 'page' },
+    dtls: { type: 'string', default: 'auto' },
     room: { type: 'string', default: 'check' },
     tone: { type: 'string', default: '440' },
     peer: { type: 'string', default: 'native' },
@@ -36,7 +37,7 @@ const TONE_TOLERANCE = 5;
 /** Quieter than this, in dB, is no tone. */
 const TONE_FLOOR = -60;
 
-const verdict = { browser: options.browser, offer: options.offer, peer: options.peer, ok: false };
+const verdict = { browser: options.browser, offer: options.offer, dtls: options.dtls, peer: options.peer, ok: false };
 const started = performance.now();
 
 function say(words) {
@@ -139,6 +140,11 @@ async function checkStats(page) {
   hold(stats.connectionState === 'connected', `the connection is ${stats.connectionState}`);
   hold(stats.pairSucceeded, 'no candidate pair has succeeded');
   hold(stats.dtlsState === undefined || stats.dtlsState === 'connected', `DTLS is ${stats.dtlsState}`);
+  // Not every browser tells the version; the native peer accepts no other than the one it was told.
+  const wanted = { '1.2': 'FEFD', '1.3': 'FEFC' }[options.dtls];
+  if (wanted && stats.tlsVersion !== undefined) {
+    hold(stats.tlsVersion.toUpperCase() === wanted, `the TLS version is ${stats.tlsVersion}, not ${wanted}`);
+  }
   hold(stats.audioPacketsReceived > 0, 'no audio packet was received');
   hold(stats.framesSent > 0, 'no video frame was sent');
   say(`getStats: connected, ${stats.audioCodec}, ${stats.videoCodec}, ${stats.framesSent} frames sent`);

@@ -81,6 +81,7 @@ export async function connectionStats() {
     connectionState: connection.connectionState,
     pairSucceeded: pair !== undefined,
     dtlsState: all.find((s) => s.type === 'transport')?.dtlsState,
+    tlsVersion: all.find((s) => s.type === 'transport')?.tlsVersion,
     audioCodec: codec(inbound('audio')),
     videoCodec: codec(inbound('video')),
     audioPacketsReceived: inbound('audio')?.packetsReceived ?? 0,

@@ -22,7 +22,19 @@ const VERDICT_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) struct Options {
     browsers: Vec<&'static str>,
     offers: Vec<&'static str>,
+    /// The DTLS versions that the native peer insists on, one after the other.
+    dtls: Vec<&'static str>,
     screenshot: Option<PathBuf>,
+}
+
+impl Options {
+    /// Both browsers, offers from either side, and each DTLS version forced.
+    pub(crate) fn forced_versions() -> Self {
+        Self {
+            dtls: vec!["1.2", "1.3"],
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Options {
@@ -30,6 +42,7 @@ impl Default for Options {
         Self {
             browsers: vec!["chromium", "firefox"],
             offers: vec!["page", "native"],
+            dtls: vec!["auto"],
             screenshot: None,
         }
     }
@@ -63,7 +76,15 @@ pub(crate) fn check(options: &Options) -> Outcome {
     let mut outcomes = Vec::new();
     for browser in &options.browsers {
         for offer in &options.offers {
-            outcomes.push(check_one(browser, offer, options.screenshot.as_ref()));
+            for dtls in &options.dtls {
+                let screenshot = options.screenshot.as_ref();
+                outcomes.push(check_one(&Call {
+                    browser,
+                    offer,
+                    dtls,
+                    screenshot,
+                }));
+            }
         }
     }
     gather(outcomes)
@@ -90,6 +111,13 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
                 "native" => options.offers = vec!["native"],
                 "both" => {}
                 other => return Err(Failure::new(format!("no side \"{other}\" to offer"))),
+            },
+            "--dtls" => match value()? {
+                "auto" => options.dtls = vec!["auto"],
+                "1.2" => options.dtls = vec!["1.2"],
+                "1.3" => options.dtls = vec!["1.3"],
+                "both" => options.dtls = vec!["1.2", "1.3"],
+                other => return Err(Failure::new(format!("no DTLS version \"{other}\""))),
             },
             "--screenshot" => options.screenshot = Some(PathBuf::from(value()?)),
             other => return Err(Failure::new(format!("unknown option \"{other}\""))),
@@ -142,14 +170,31 @@ impl Guarded {
     }
 }
 
-fn check_one(browser: &str, offer: &str, screenshot: Option<&PathBuf>) -> Outcome {
-    let name = format!("call-{browser}-offer-{offer}");
+/// One browser's calls.
+struct Call<'a> {
+    browser: &'a str,
+    offer: &'a str,
+    dtls: &'a str,
+    screenshot: Option<&'a PathBuf>,
+}
+
+fn check_one(call: &Call<'_>) -> Outcome {
+    let Call {
+        browser,
+        offer,
+        dtls,
+        ..
+    } = call;
+    let mut name = format!("call-{browser}-offer-{offer}");
+    let mut what = format!("two calls with {browser}, the offer from the {offer}");
+    if *dtls != "auto" {
+        name.push_str(&format!("-dtls-{dtls}"));
+        what.push_str(&format!(", DTLS {dtls}"));
+    }
     let (log, file) = open_log(&name)?;
-    announce(&format!(
-        "two calls with {browser}, the offer from the {offer}"
-    ));
+    announce(&what);
     let started = Instant::now();
-    let verdicts = two_calls(browser, offer, screenshot, &file);
+    let verdicts = two_calls(call, &file);
     report(verdicts.is_ok(), started.elapsed(), &log);
     match verdicts {
         Ok((page, native)) => {
@@ -164,12 +209,13 @@ fn check_one(browser: &str, offer: &str, screenshot: Option<&PathBuf>) -> Outcom
 }
 
 /// Runs the native peer and the browser, and returns the verdict of each.
-fn two_calls(
-    browser: &str,
-    offer: &str,
-    screenshot: Option<&PathBuf>,
-    log: &std::fs::File,
-) -> Outcome<(String, String)> {
+fn two_calls(call: &Call<'_>, log: &std::fs::File) -> Outcome<(String, String)> {
+    let Call {
+        browser,
+        offer,
+        dtls,
+        screenshot,
+    } = *call;
     let mut command = Command::new(rtc());
     command
         .args([
@@ -181,6 +227,8 @@ fn two_calls(
             "check",
             "--offer",
             offer,
+            "--dtls",
+            dtls,
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -195,7 +243,7 @@ fn two_calls(
     command
         .current_dir(root().join("web"))
         .args(["check/call.mjs", "--url", &url, "--room", "check"])
-        .args(["--browser", browser, "--offer", offer])
+        .args(["--browser", browser, "--offer", offer, "--dtls", dtls])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.try_clone()?);

@@ -26,11 +26,12 @@ cargo xtask <task>
   setup                  install what building and testing need (Debian: by apt; elsewhere: say the command)
   demo [rtc options]     serve the call page, open it, and take the call with a native peer
   demo --check           the same with headless browsers pressing the page's buttons, and a verdict
-       [--browser chromium|firefox|all] [--offer page|native|both] [--screenshot FILE]
+       [--browser chromium|firefox|all] [--offer page|native|both] [--dtls auto|1.2|1.3|both]
+       [--screenshot FILE]
   test                   format, lints, docs, tests, doc tests, fuzz seeds, the browser calls
   conformance            the tests of RFC and W3C rules, and against other implementations' codecs
   conformance sctp [--scripts DIR]   packetdrill scripts against pc-sctp: those in DIR, or our own
-  interop                the tests against real peers, and the browser calls
+  interop                the tests against real peers, and the browser calls with each DTLS version forced
   bench [filter]         the benchmarks of all crates
   bench call|data|setup  whole calls, data channels, connecting: beside other stacks and the machine's limits
   fuzz [target] [seconds]   fuzz one target or all of them (60 seconds each)

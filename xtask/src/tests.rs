@@ -128,7 +128,7 @@ pub(crate) fn interop() -> Outcome {
             what: "the tests against other programs",
             command: test_command(Some("interop")),
         }]);
-        let calls = call::check(&call::Options::default());
+        let calls = call::check(&call::Options::forced_versions());
         gather([peers, calls])
     })
 }

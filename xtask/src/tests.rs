@@ -136,27 +136,48 @@ pub(crate) fn interop() -> Outcome {
 /// The benchmarks of whole stacks, by name; those of the crates are chosen by criterion's filter.
 const STACK_BENCHES: [&str; 3] = ["call", "data", "setup"];
 
-/// The benchmarks, whose output is the result.
+/// The benchmarks, whose output is the result: without a name those of a call and of all crates.
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
     task("bench", || {
         setup::ensure()?;
-        let whole = arguments
-            .first()
-            .is_some_and(|name| STACK_BENCHES.contains(&name.as_str()));
-        let mut command = if whole {
-            cargo(["bench", "-p", "peerconnection", "--bench", "stacks", "--"])
-        } else {
-            cargo(["bench", "--workspace", "--benches", "--", "--noplot"])
-        };
-        command.args(arguments);
         println!("benchmarks; compare within one run only, on a quiet machine");
-        let status = command.status()?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Failure::new(format!("the benchmarks failed: {status}")))
+        match arguments.first().map(String::as_str) {
+            None => {
+                shown(stacks("call"))?;
+                shown(crate_benches(arguments))
+            }
+            Some(name) if STACK_BENCHES.contains(&name) => shown(stacks(name)),
+            Some(_) => shown(crate_benches(arguments)),
         }
     })
+}
+
+fn stacks(name: &str) -> Command {
+    cargo([
+        "run",
+        "--profile",
+        "bench",
+        "--package",
+        "pc-stacks",
+        "--",
+        name,
+    ])
+}
+
+fn crate_benches(filter: &[String]) -> Command {
+    let mut command = cargo(["bench", "--workspace", "--benches", "--", "--noplot"]);
+    command.args(filter);
+    command
+}
+
+/// Runs a command whose output is for the screen.
+fn shown(mut command: Command) -> Outcome {
+    let status = command.status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("the benchmarks failed: {status}")))
+    }
 }
 
 /// Line coverage of the tests.

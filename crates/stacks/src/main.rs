@@ -112,19 +112,18 @@ fn counted(received: &AtomicU64, before: u64, stop: impl FnOnce() -> Cost) -> Fl
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with("--"))
-        .collect();
+    let words: Vec<String> = std::env::args().skip(1).collect();
     let began = Instant::now();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["idle", stack] => return tables::idle_child(stack),
         ["profile", what] => return tables::profile(what),
-        ["call"] | [] => tables::call(),
+        ["call"] => tables::call(),
         ["data"] => tables::data(),
         ["setup"] => tables::setup(),
-        // A filter for other crates' benchmarks.
-        _ => return println!("whole stacks: call, data or setup"),
+        _ => {
+            eprintln!("which benchmark? call, data or setup");
+            std::process::exit(2);
+        }
     }
     println!("\n({:.0} s)", began.elapsed().as_secs_f64());
 }

@@ -212,7 +212,13 @@ impl Context {
     }
 
     /// The key with that identifier.
+    #[inline]
     fn key(&self, mki: &[u8]) -> Result<usize, UnprotectError> {
+        // Without identifiers there is one key, and its empty one is not compared: C's memcmp with masked vector loads
+        // takes 45 ns for no bytes at an address that is not mapped, as that of an empty allocation is.
+        if self.mki_len() == 0 {
+            return Ok(0);
+        }
         self.keys
             .iter()
             .position(|keys| keys.mki == mki)

@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use media::MediaStream;
 use media_capture::playout::Speaker;
-use peerconnection::{Event, PeerConnectionState};
+use peerconnection::{
+    Configuration, Event, IceServer, IceTransportPolicy, PeerConnectionState,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use signaling::{Client, Event as RoomEvent, Events as RoomEvents};
@@ -78,6 +80,21 @@ pub(crate) struct Options {
     /// Do not play what the other side says
     #[arg(long)]
     silent: bool,
+    /// A STUN or TURN server, such as turn:turn.example.org?transport=tcp; may be given several times
+    #[arg(long, value_name = "URL")]
+    ice_server: Vec<String>,
+    /// The user name for the TURN servers
+    #[arg(long, default_value = "")]
+    ice_username: String,
+    /// The password for the TURN servers
+    #[arg(long, default_value = "")]
+    ice_credential: String,
+    /// Go through TURN servers alone
+    #[arg(long)]
+    relay: bool,
+    /// Say what became of every candidate and pair when a call connects and when it ends; a call that fails says so anyway
+    #[arg(long)]
+    explain: bool,
     /// Take two calls, print a verdict as JSON, and end
     #[arg(long)]
     pub(crate) check: bool,
@@ -88,6 +105,21 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    fn configuration(&self) -> Configuration {
+        let mut configuration = Configuration::default();
+        if !self.ice_server.is_empty() {
+            configuration.ice_servers.push(IceServer {
+                urls: self.ice_server.clone(),
+                username: Some(self.ice_username.clone()),
+                credential: Some(self.ice_credential.clone()),
+            });
+        }
+        if self.relay {
+            configuration.ice_transport_policy = IceTransportPolicy::Relay;
+        }
+        configuration
+    }
+
     /// The call page, opened so that it and this side agree on the room and on who offers.
     pub(crate) fn page(&self, server: &str) -> String {
         let offer = match self.offer {
@@ -121,6 +153,8 @@ pub(crate) async fn run(server: &str, options: &Options) -> Result<(), Failure> 
     let mut caller = Caller {
         room: options.room.clone(),
         dtls: options.dtls,
+        configuration: options.configuration(),
+        explain: options.explain,
         offerer: options.offer,
         speaker,
         media,
@@ -148,6 +182,9 @@ pub(crate) async fn run(server: &str, options: &Options) -> Result<(), Failure> 
 struct Caller {
     room: String,
     dtls: DtlsVersion,
+    configuration: Configuration,
+    /// Whether calls explain themselves although they work.
+    explain: bool,
     offerer: Offerer,
     speaker: Option<Arc<Speaker>>,
     media: MediaStream,
@@ -305,6 +342,7 @@ impl Caller {
         }
         let meters = Arc::new(Meters::default());
         let peer = Peer::new(
+            self.configuration.clone(),
             self.dtls.versions(),
             self.media.clone(),
             polite,
@@ -330,9 +368,19 @@ impl Caller {
                 call.connected_after.get_or_insert(after);
                 self.screen
                     .say(&format!("connected after {} ms", after.as_millis()));
+                if self.explain {
+                    self.screen.say(&call.peer.explanation());
+                }
             }
             Event::ConnectionStateChange(PeerConnectionState::Failed) => {
+                if call.connected_after.is_some() && !self.explain {
+                    self.screen.say(&call.peer.explanation());
+                }
                 self.end_call("there is no way through the network");
+            }
+            Event::IceCandidateError(error) => {
+                let (url, text, code) = (error.url, error.error_text, error.error_code);
+                self.screen.say(&format!("{url}: {text} ({code})"));
             }
             Event::ConnectionStateChange(state) => info!(?state, "connection"),
             event => {
@@ -371,6 +419,14 @@ impl Caller {
         let Some(call) = self.current.take() else {
             return;
         };
+        // Without connection there is something to explain, unless nobody answered.
+        let failed = call.connected_after.is_none() && call.peer.was_answered();
+        if failed {
+            self.screen.say(words);
+        }
+        if failed || self.explain {
+            self.screen.say(&call.peer.explanation());
+        }
         call.peer.close();
         // An offer that nobody heard was no call.
         if call.connected_after.is_some() {

@@ -45,6 +45,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(
+        configuration: Configuration,
         versions: dtls::Versions,
         media: MediaStream,
         polite: bool,
@@ -56,7 +57,7 @@ impl Peer {
             versions,
             ..dtls::Config::default()
         };
-        let connection = PeerConnection::builder(Configuration::default())
+        let connection = PeerConnection::builder(configuration)
             .dtls(dtls)
             .build()?;
         let events = connection.events();
@@ -189,6 +190,21 @@ impl Peer {
 
     pub(crate) async fn statistics(&self) -> StatsReport {
         self.connection.stats().await
+    }
+
+    /// Whether the other side has said anything that a connection could come of.
+    pub(crate) fn was_answered(&self) -> bool {
+        self.connection.remote_description().is_some()
+    }
+
+    /// What was tried to reach the peer, and what became of it: a table for each transport.
+    pub(crate) fn explanation(&self) -> String {
+        let reports = self.connection.ice_reports();
+        let table = |(number, report): &(usize, peerconnection::ice::Report)| {
+            format!("ICE transport {number}: {report}")
+        };
+        let tables: Vec<String> = reports.iter().map(table).collect();
+        tables.join("\n").trim_end().to_owned()
     }
 
     pub(crate) fn close(&self) {

@@ -100,10 +100,11 @@ impl Agent {
 
     /// Asks every server from this socket that was not asked yet.
     pub(super) fn gather_on(&mut self, _now: Instant, local: SocketAddr, protocol: Protocol) {
-        if protocol != Protocol::Udp || self.config.lite {
+        if self.config.lite {
             return;
         }
-        if self.config.transport_policy == TransportPolicy::All {
+        let udp = protocol == Protocol::Udp;
+        if udp && self.config.transport_policy == TransportPolicy::All {
             let servers: Vec<ServerId> = (self.stun_servers.iter())
                 .filter(|server| reaches(local, server.addr))
                 .filter(|server| (server.requests.iter()).all(|known| known.local != local))
@@ -122,7 +123,8 @@ impl Agent {
             }
         }
         for config in self.gather.turn_servers.clone() {
-            if reaches(local, config.addr) {
+            // Connections to a server have ports of their own: they need an address of this host, and no UDP socket.
+            if reaches(local, config.addr) && (udp || config.protocol != Protocol::Udp) {
                 self.queue_relay(local, config);
             }
         }

@@ -197,6 +197,19 @@ fn an_allocation_that_the_port_has_already_is_made_from_another_port() {
 }
 
 #[test]
+fn a_side_without_any_udp_socket_relays_over_tcp() {
+    let mut call = behind(NatKind::Symmetric, vec![turn(Protocol::Tcp)]);
+    let local = "10.0.0.2:0".parse().unwrap();
+    call.a().sockets = vec![ice::LocalSocket::tcp(local, ice::TcpType::Active)];
+    call.start();
+    call.until_nominated(secs(10)).unwrap();
+    assert_eq!(call.a().selected_types(), "relay-host");
+    assert!(call.a().send(b"\x80by TCP to the relay"));
+    call.run(secs(1));
+    assert_eq!(call.b().received, [b"\x80by TCP to the relay"]);
+}
+
+#[test]
 fn data_goes_through_the_relay_in_place() {
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         let mut call = behind(NatKind::Symmetric, vec![turn(protocol)]);

@@ -272,6 +272,7 @@ async fn receive_numbers(channel: DataChannel, received: Arc<AtomicU64>) {
 
 async fn report(pc: PeerConnection, received: Arc<AtomicU64>) {
     let mut first = ufrag(&pc);
+    let mut explained = false;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     loop {
         ticks.tick().await;
@@ -286,6 +287,11 @@ async fn report(pc: PeerConnection, received: Arc<AtomicU64>) {
             ..Status::default()
         };
         let reports = pc.ice_reports();
+        if status.state == "failed" && !std::mem::replace(&mut explained, true) {
+            for (number, report) in &reports {
+                eprintln!("transport {number}: {report}");
+            }
+        }
         let pairs = reports.into_iter().flat_map(|(_, report)| report.pairs);
         if let Some(pair) = { pairs }.find(|pair| pair.selected) {
             let (local, remote) = (pair.pair.local, pair.pair.remote);

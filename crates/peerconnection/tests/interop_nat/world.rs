@@ -68,6 +68,11 @@ impl World {
         for server in ["203.0.113.1", "203.0.113.2"] {
             self.inside("public", &format!("addr add {server}/24 dev bridge"));
         }
+        // The rest of the Internet: what goes to private addresses vanishes there, as it does at a provider.
+        self.inside("public", "link add internet type veth peer name nowhere");
+        self.inside("public", "link set internet arp off up");
+        self.inside("public", "link set nowhere up");
+        self.inside("public", "route add default dev internet");
         for (nat, host, outside, lan) in [
             ("natA", "hostA", "203.0.113.10", "10.1.0"),
             ("natB", "hostB", "203.0.113.20", "10.2.0"),

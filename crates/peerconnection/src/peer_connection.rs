@@ -461,6 +461,12 @@ impl PeerConnection {
         self.connection.command(|session, now| session.stats(now))
     }
 
+    /// Every candidate and pair of every ICE transport and what became of it, with the number of the transport: the first
+    /// thing to read when a connection does not come up. `to_string()` of a report is a table.
+    pub fn ice_reports(&self) -> Vec<(usize, ice::Report)> {
+        self.connection.query(Session::ice_reports)
+    }
+
     /// `close`: tells the peer and ends everything.
     pub fn close(&self) {
         self.connection.close();

@@ -10,9 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use media::MediaStream;
 use media_capture::playout::Speaker;
-use peerconnection::{
-    Configuration, Event, IceServer, IceTransportPolicy, PeerConnectionState,
-};
+use peerconnection::{Configuration, Event, IceServer, IceTransportPolicy, PeerConnectionState};
 use serde::Serialize;
 use serde_json::{Value, json};
 use signaling::{Client, Event as RoomEvent, Events as RoomEvents};

@@ -57,9 +57,7 @@ impl Peer {
             versions,
             ..dtls::Config::default()
         };
-        let connection = PeerConnection::builder(configuration)
-            .dtls(dtls)
-            .build()?;
+        let connection = PeerConnection::builder(configuration).dtls(dtls).build()?;
         let events = connection.events();
         Ok(Self {
             connection,

@@ -206,6 +206,14 @@ impl Session {
         self.drain_agents(now);
     }
 
+    /// Every candidate and pair of every transport, and what became of it: the first thing to read when a connection does
+    /// not come up. One report for each transport, with its number.
+    pub fn ice_reports(&self) -> Vec<(usize, ice::Report)> {
+        (self.transports.iter())
+            .map(|transport| (transport.number, transport.agent.report()))
+            .collect()
+    }
+
     // From descriptions to transports.
 
     /// Creates, updates and removes transports as the descriptions in force say.

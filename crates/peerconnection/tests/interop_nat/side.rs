@@ -2,8 +2,8 @@
 
 use crate::world::World;
 use peerconnection::{
-    Configuration, DataChannel, DataChannelInit, Event, IceCandidateInit, Message, NetworkOptions,
-    PeerConnection, SdpType, SessionDescription,
+    Configuration, DataChannel, DataChannelInit, Event, IceCandidateInit, Message, PeerConnection,
+    SdpType, SessionDescription,
 };
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
@@ -23,8 +23,6 @@ const STATUS: &str = "status ";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) configuration: Configuration,
-    pub(crate) udp: bool,
-    pub(crate) tls_roots: Vec<Vec<u8>>,
 }
 
 /// How a side is doing.
@@ -170,15 +168,7 @@ fn tell(signal: &Signal) {
 }
 
 async fn run(offers: bool, setup: Setup) {
-    let network = NetworkOptions {
-        udp: setup.udp,
-        tls_roots: setup.tls_roots,
-        ..NetworkOptions::default()
-    };
-    let pc = PeerConnection::builder(setup.configuration)
-        .network(network)
-        .build()
-        .expect("a connection");
+    let pc = PeerConnection::new(setup.configuration).expect("a connection");
     let mut events = pc.events();
     let channel = pc
         .create_data_channel(
@@ -223,7 +213,9 @@ async fn run(offers: bool, setup: Setup) {
     while let Some(signal) = input.recv().await {
         match signal {
             Signal::Description(description) => {
-                pc.set_remote_description(&description).await.expect("taken");
+                pc.set_remote_description(&description)
+                    .await
+                    .expect("taken");
                 if description.sdp_type == SdpType::Offer {
                     describe(&pc).await;
                 }
@@ -297,15 +289,21 @@ async fn report(pc: PeerConnection, received: Arc<AtomicU64>) {
             let (local, remote) = (pair.pair.local, pair.pair.remote);
             status.local = local.typ.to_string();
             status.remote = remote.typ.to_string();
-            status.relay_protocol = (local.relay_protocol).map_or_else(String::new, |p| p.to_string());
+            status.relay_protocol =
+                (local.relay_protocol).map_or_else(String::new, |p| p.to_string());
             status.url = local.url.map_or_else(String::new, |url| url.to_string());
         }
-        println!("\n{STATUS}{}", serde_json::to_string(&status).expect("JSON"));
+        println!(
+            "\n{STATUS}{}",
+            serde_json::to_string(&status).expect("JSON")
+        );
     }
 }
 
 fn ufrag(pc: &PeerConnection) -> Option<String> {
     let sdp = pc.local_description()?.sdp;
-    let line = sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:"))?;
+    let line = sdp
+        .lines()
+        .find_map(|line| line.strip_prefix("a=ice-ufrag:"))?;
     Some(line.to_owned())
 }

@@ -33,6 +33,7 @@ cargo xtask <task>
   conformance sctp [--scripts DIR]   packetdrill scripts against pc-sctp: those in DIR, or our own
   interop                the tests against real peers, and the browser calls with each DTLS version forced
   bench [filter]         the benchmarks of all crates
+  bench sctp             pc-sctp beside other SCTPs, none of them logging
   bench call|data|setup  whole calls, data channels, connecting: beside other stacks and the machine's limits
   fuzz [target] [seconds]   fuzz one target or all of them (60 seconds each)
   coverage               line coverage of the tests, as HTML

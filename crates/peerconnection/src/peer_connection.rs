@@ -59,6 +59,7 @@ pub struct Builder {
     network: NetworkOptions,
     dtls: Option<dtls::Config>,
     sctp: Option<sctp::Config>,
+    ice: Option<ice::Config>,
 }
 
 impl Builder {
@@ -90,6 +91,14 @@ impl Builder {
         self
     }
 
+    /// ICE timing and limits, and whether host addresses hide behind mDNS names ([`ice::Config::mdns`]), as browsers do
+    /// while a page may not use camera or microphone.
+    #[must_use]
+    pub fn ice(mut self, ice: ice::Config) -> Self {
+        self.ice = Some(ice);
+        self
+    }
+
     /// Makes the connection.
     ///
     /// # Errors
@@ -101,6 +110,9 @@ impl Builder {
         }
         if let Some(sctp) = self.sctp {
             parts.sctp = sctp;
+        }
+        if let Some(ice) = self.ice {
+            parts.ice = ice;
         }
         let mut made = None;
         let connection =

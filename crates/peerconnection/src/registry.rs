@@ -149,11 +149,6 @@ impl Hub for Dispatcher {
             S::ConnectionStateChange(state) => registry.tell(Event::ConnectionStateChange(state)),
             S::IceCandidate(candidate) => registry.tell(Event::IceCandidate(candidate)),
             S::IceCandidateError(error) => registry.tell(Event::IceCandidateError(error)),
-            S::Resolve { name } => {
-                if let Some(connection) = registry.connection.upgrade() {
-                    connection.resolve(name);
-                }
-            }
             S::DtlsStateChange { transport, state } => registry
                 .transports
                 .tell_dtls(transport, &DtlsTransportEvent::StateChange(state)),

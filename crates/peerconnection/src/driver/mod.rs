@@ -8,9 +8,12 @@
     reason = "the driver is where the clock and the system's randomness come in"
 )]
 
+mod gather;
 mod interfaces;
+mod mdns;
 mod resolve;
 mod socket;
+mod stream;
 mod task;
 
 use crate::configuration::Configuration;
@@ -19,9 +22,9 @@ use crate::session::{ChannelId, ChannelState, Event, Parts, Session, Transmit};
 use socket::Socket;
 use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Instant, SystemTime};
 use tokio::sync::Notify;
 
@@ -32,10 +35,17 @@ pub struct NetworkOptions {
     pub include_loopback: bool,
     /// Open sockets on these addresses alone, instead of all interfaces'.
     pub addresses: Option<Vec<IpAddr>>,
-    /// Take UDP ports of this range; any free port when `None`.
+    /// Take UDP ports, and TCP ports to listen on, of this range; any free port when `None`.
     pub port_range: Option<RangeInclusive<u16>>,
+    /// Gather candidates over UDP. Without it there are TCP and relays over TCP and TLS alone, as behind the strictest firewalls.
+    pub udp: bool,
     /// Bytes of send and receive buffer to ask the kernel for; 0 keeps its default.
     pub socket_buffer: usize,
+    /// Kinds of TCP candidates to gather (RFC 6544). Browsers connect and do not listen: `[Active]`, the default. A server that
+    /// clients behind firewalls shall reach without a relay listens: `[Passive]`.
+    pub tcp: Vec<ice::TcpType>,
+    /// Certificates (X.509, DER) of authorities to trust for `turns:` servers, beside the system's.
+    pub tls_roots: Vec<Vec<u8>>,
 }
 
 impl Default for NetworkOptions {
@@ -44,7 +54,10 @@ impl Default for NetworkOptions {
             include_loopback: false,
             addresses: None,
             port_range: None,
+            udp: true,
             socket_buffer: 4 << 20,
+            tcp: vec![ice::TcpType::Active],
+            tls_roots: Vec::new(),
         }
     }
 }
@@ -65,7 +78,11 @@ pub(crate) struct Connection {
 
 pub(crate) struct Inner {
     pub(crate) session: Session,
+    connection: Weak<Connection>,
     sockets: Vec<Arc<Socket>>,
+    streams: stream::Streams,
+    /// Names that stand for this side's addresses.
+    publications: Vec<mdns::Publication>,
     /// Where datagrams are put together, while they are.
     out: Vec<u8>,
     /// What the kernel had no room for.
@@ -106,10 +123,13 @@ impl Connection {
             Error::InvalidState("a connection needs a tokio runtime around it".into())
         })?;
         let session = Session::new(configuration, parts)?;
-        let connection = Arc::new(Connection {
+        let connection = Arc::new_cyclic(|connection| Connection {
             inner: Mutex::new(Inner {
                 session,
+                connection: Weak::clone(connection),
                 sockets: Vec::new(),
+                streams: stream::Streams::default(),
+                publications: Vec::new(),
                 out: Vec::new(),
                 blocked: None,
                 armed: None,
@@ -184,41 +204,6 @@ impl Connection {
         inner.wake_senders();
     }
 
-    /// Opens sockets and resolves servers, once a local description asks for candidates.
-    pub(crate) fn gather(self: &Arc<Self>) {
-        if !self.query(Session::wants_sockets) {
-            return;
-        }
-        let addresses = match &self.options.addresses {
-            Some(addresses) => addresses.clone(),
-            None => interfaces::addresses(self.options.include_loopback),
-        };
-        let mut sockets = Vec::new();
-        for address in addresses {
-            match Socket::bind(SocketAddr::new(address, 0), &self.options) {
-                Ok(socket) => sockets.push(Arc::new(socket)),
-                Err(error) => tracing::debug!(%address, %error, "no socket on this address"),
-            }
-        }
-        let servers = resolve::servers(self.query(|session| session.ice_servers().to_vec()));
-        self.lock().sockets.clone_from(&sockets);
-        self.command(|session, now| {
-            for socket in &sockets {
-                session.add_local_socket(now, ice::LocalSocket::udp(socket.local()));
-            }
-            for server in servers.ready {
-                session.add_server(now, server);
-            }
-            if servers.named.is_empty() {
-                session.local_sockets_complete(now);
-            }
-        });
-        self.wake.notify_one();
-        if !servers.named.is_empty() {
-            tokio::spawn(resolve::named_servers(Arc::downgrade(self), servers.named));
-        }
-    }
-
     /// Takes the servers of a changed configuration, as soon as their names are resolved.
     pub(crate) fn replace_servers(self: &Arc<Self>) {
         let servers = resolve::servers(self.query(|session| session.ice_servers().to_vec()));
@@ -226,11 +211,6 @@ impl Connection {
         if !servers.named.is_empty() {
             tokio::spawn(resolve::named_servers(Arc::downgrade(self), servers.named));
         }
-    }
-
-    /// Looks a `.local` name up.
-    pub(crate) fn resolve(self: &Arc<Self>, name: String) {
-        tokio::spawn(resolve::local_name(Arc::downgrade(self), name));
     }
 
     /// Says goodbye and ends the session.
@@ -243,6 +223,8 @@ impl Connection {
         inner.session.close(now);
         inner.flush(now);
         inner.session.finish_close(now);
+        inner.streams.clear();
+        inner.publications.clear();
         inner.hub.closed();
         drop(inner);
         self.wake.notify_one();
@@ -276,6 +258,10 @@ impl Inner {
             let Some(transmit) = self.session.poll_transmit(now, &mut self.out, segments) else {
                 return;
             };
+            if transmit.protocol != ice::Protocol::Udp {
+                self.streams.send(&transmit, &self.out);
+                continue;
+            }
             let Some(socket) = self
                 .sockets
                 .iter()
@@ -310,6 +296,41 @@ impl Inner {
         });
     }
 
+    /// Does what the session asks of the driver; gives back what is for the application.
+    fn take_own(&mut self, event: Event) -> Option<Event> {
+        let Some(connection) = self.connection.upgrade() else {
+            return Some(event);
+        };
+        match event {
+            Event::Resolve { name } => {
+                tokio::spawn(resolve::local_name(Arc::downgrade(&connection), name));
+            }
+            Event::PublishName { name, address } => match mdns::Mdns::shared() {
+                Ok(service) => self.publications.push(service.publish(&name, address)),
+                // The candidate is of no use to the peer; it will find others.
+                Err(error) => tracing::warn!(%error, "no multicast DNS"),
+            },
+            Event::Connect {
+                transport,
+                path,
+                framing,
+                url,
+            } => {
+                let key = stream::Key {
+                    transport: Some(transport),
+                    path,
+                };
+                self.streams.connect(&connection, key, framing, url);
+            }
+            Event::Disconnect { transport, path } => self.streams.close(&stream::Key {
+                transport: Some(transport),
+                path,
+            }),
+            event => return Some(event),
+        }
+        None
+    }
+
     fn dispatch(&mut self) {
         if !self.waiting.is_empty() {
             self.wake_senders();
@@ -317,8 +338,10 @@ impl Inner {
         loop {
             let mut idle = true;
             while let Some(event) = self.session.poll_event() {
-                self.hub.event(&mut self.session, event);
                 idle = false;
+                if let Some(event) = self.take_own(event) {
+                    self.hub.event(&mut self.session, event);
+                }
             }
             while let Some((id, frame)) = self.session.poll_frame() {
                 self.hub.frame(&mut self.session, id, frame);

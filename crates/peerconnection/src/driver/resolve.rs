@@ -1,6 +1,6 @@
 //! From names to addresses: ICE servers by DNS, `.local` candidates by mDNS (RFC 8839 §5.1, RFC 6762).
 
-use super::Connection;
+use super::{Connection, mdns};
 use crate::configuration::{IceServer, ServerTransport, ServerUrl};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Weak;
@@ -107,14 +107,30 @@ pub(super) async fn named_servers(connection: Weak<Connection>, named: Vec<Named
 
 /// Resolves the name of a remote candidate.
 pub(super) async fn local_name(connection: Weak<Connection>, name: String) {
-    let address = match tokio::net::lookup_host((name.as_str(), 0)).await {
-        Ok(mut found) => found.next().map(|address| address.ip()),
-        Err(error) => {
-            tracing::info!(name, %error, "the name of a candidate cannot be resolved");
-            None
-        }
-    };
+    let address = lookup(&name).await;
+    if address.is_none() {
+        tracing::info!(name, "the name of a candidate cannot be resolved");
+    }
     if let Some(connection) = connection.upgrade() {
         connection.command(|session, now| session.resolved(now, &name, address));
     }
+}
+
+async fn lookup(name: &str) -> Option<IpAddr> {
+    // Names under `.local` must not reach the servers of the other DNS (RFC 6762 §22.1).
+    if name
+        .to_ascii_lowercase()
+        .trim_end_matches('.')
+        .ends_with(".local")
+    {
+        return match mdns::Mdns::shared() {
+            Ok(service) => service.resolve(name).await,
+            Err(error) => {
+                tracing::warn!(%error, "no multicast DNS");
+                None
+            }
+        };
+    }
+    let mut found = tokio::net::lookup_host((name, 0)).await.ok()?;
+    found.next().map(|address| address.ip())
 }

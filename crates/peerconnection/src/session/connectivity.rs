@@ -52,6 +52,11 @@ impl Session {
         self.drain_agents(now);
     }
 
+    /// The addresses of the sockets it has been given and not been told to be gone.
+    pub fn local_sockets(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sockets.open.iter().map(|socket| socket.addr)
+    }
+
     /// A STUN or TURN server, its name resolved.
     pub fn add_server(&mut self, now: Instant, server: ice::Server) {
         for transport in &mut self.transports {
@@ -206,6 +211,27 @@ impl Session {
         self.drain_agents(now);
     }
 
+    /// A TCP or TLS connection is open: one that [`Event::Connect`] asked for, or an incoming one (`transport` is `None`).
+    pub fn connected(&mut self, now: Instant, transport: Option<usize>, path: ice::Path) {
+        for one in self.transports_for(transport) {
+            one.agent.handle_connected(now, path);
+        }
+        self.drain_agents(now);
+    }
+
+    /// A TCP or TLS connection could not be made, or is gone.
+    pub fn disconnected(&mut self, now: Instant, transport: Option<usize>, path: ice::Path) {
+        for one in self.transports_for(transport) {
+            one.agent.handle_disconnected(now, path);
+        }
+        self.drain_agents(now);
+    }
+
+    fn transports_for(&mut self, number: Option<usize>) -> impl Iterator<Item = &mut Transport> {
+        (self.transports.iter_mut())
+            .filter(move |transport| number.is_none_or(|number| transport.number == number))
+    }
+
     /// Every candidate and pair of every transport, and what became of it: the first thing to read when a connection does
     /// not come up. One report for each transport, with its number.
     pub fn ice_reports(&self) -> Vec<(usize, ice::Report)> {
@@ -290,7 +316,7 @@ impl Session {
             ice::Role::Controlled
         };
         let policy = policy(self.configuration.ice_transport_policy);
-        let mut config = ice::Config::default();
+        let mut config = self.ice_config.clone();
         config.role = role;
         config.transport_policy = policy;
         let mut agent = ice::Agent::new(config, StdRng::from_rng(&mut self.rng));
@@ -474,6 +500,24 @@ impl Session {
                     tracing::info!(transport = number, local = %pair.local, remote = %pair.remote, "path selected");
                 }
                 ice::Event::ResolveName(name) => self.events.push_back(Event::Resolve { name }),
+                ice::Event::PublishName { name, address } => {
+                    self.events.push_back(Event::PublishName { name, address });
+                }
+                ice::Event::Connect { path, framing, url } => {
+                    self.events.push_back(Event::Connect {
+                        transport: number,
+                        path,
+                        framing,
+                        url,
+                    });
+                }
+                ice::Event::Disconnect(path) => self.events.push_back(Event::Disconnect {
+                    transport: number,
+                    path,
+                }),
+                ice::Event::LocalCandidateRemoved(candidate) => {
+                    transport.forget_candidate(&candidate);
+                }
                 _ => {}
             }
         }
@@ -623,13 +667,19 @@ impl Session {
     pub(super) fn receive(
         &mut self,
         now: Instant,
+        number: Option<usize>,
         path: ice::Path,
         datagram: &[u8],
     ) -> Option<(usize, Option<Range<usize>>)> {
         // Several transports share the sockets; a binding request names the agent it is for (RFC 8445 §7.2.2).
-        let named = match self.transports.as_slice() {
-            [_] => Some(0),
-            _ => stun::Message::parse(datagram).ok().and_then(|message| {
+        let named = match (number, self.transports.as_slice()) {
+            (Some(number), transports) => Some(
+                transports
+                    .iter()
+                    .position(|transport| transport.number == number)?,
+            ),
+            (None, [_]) => Some(0),
+            (None, _) => stun::Message::parse(datagram).ok().and_then(|message| {
                 let ufrag = message.username()?.split(':').next()?;
                 self.transports
                     .iter()

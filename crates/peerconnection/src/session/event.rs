@@ -7,6 +7,7 @@ use crate::states::{
     DtlsTransportState, IceConnectionState, IceGatheringState, IceTransportState,
     PeerConnectionState, SignalingState,
 };
+use std::net::IpAddr;
 
 /// Something that happened, in the order the W3C text prescribes.
 #[derive(Debug, Clone)]
@@ -30,6 +31,32 @@ pub enum Event {
     Resolve {
         /// The name, as in `xyz.local`.
         name: String,
+    },
+    /// Answer for this name by multicast DNS as long as the session lives.
+    PublishName {
+        /// A random name under `.local`.
+        name: String,
+        /// The address it stands for.
+        address: IpAddr,
+    },
+    /// Open a TCP or TLS connection, and report with [`Session::connected`](super::Session::connected) and
+    /// [`Session::disconnected`](super::Session::disconnected); see [`ice::Event::Connect`].
+    Connect {
+        /// Which transport it is for: together with `path`, the name of the connection.
+        transport: usize,
+        /// From which address, and where to.
+        path: ice::Path,
+        /// How messages are separated on it.
+        framing: ice::Framing,
+        /// The TURN server's URL; `None` for a peer.
+        url: Option<String>,
+    },
+    /// A connection is of no more use.
+    Disconnect {
+        /// Which transport it was for.
+        transport: usize,
+        /// Its name.
+        path: ice::Path,
     },
     /// A DTLS transport changed its state.
     DtlsStateChange {

@@ -72,6 +72,9 @@ pub struct Parts {
     pub dtls: dtls::Config,
     /// Data-channel association settings.
     pub sctp: sctp::Config,
+    /// ICE timing and limits, and whether host addresses are hidden behind mDNS names. Role and policy come from the
+    /// descriptions and the configuration.
+    pub ice: ice::Config,
     /// The source of every random value; seed it to repeat a session exactly.
     pub rng: StdRng,
     /// The time of construction.
@@ -96,6 +99,7 @@ impl Parts {
             certificate,
             dtls: dtls::Config::default(),
             sctp,
+            ice: ice::Config::default(),
             rng,
             now,
             wall_clock,
@@ -115,6 +119,7 @@ pub struct Session {
     configuration: Configuration,
     certificate: Arc<dtls::Certificate>,
     dtls_config: dtls::Config,
+    ice_config: ice::Config,
     rng: StdRng,
     base: Instant,
     wall_clock: SystemTime,
@@ -156,6 +161,7 @@ impl Session {
             mut certificate,
             dtls: dtls_config,
             sctp,
+            ice,
             mut rng,
             now,
             wall_clock,
@@ -191,6 +197,7 @@ impl Session {
             configuration,
             certificate,
             dtls_config,
+            ice_config: ice,
             rng,
             base: now,
             wall_clock,
@@ -476,10 +483,32 @@ impl Session {
     ///
     /// Nothing that it contains can make this fail; what cannot be used is counted and dropped.
     pub fn handle_datagram(&mut self, now: Instant, path: ice::Path, datagram: &[u8]) {
+        self.handle_input(now, None, path, datagram);
+    }
+
+    /// One message came in on a TCP or TLS connection, without its frame. `transport` is the one that asked for the
+    /// connection; `None` for an incoming one.
+    pub fn handle_message(
+        &mut self,
+        now: Instant,
+        transport: Option<usize>,
+        path: ice::Path,
+        message: &[u8],
+    ) {
+        self.handle_input(now, transport, path, message);
+    }
+
+    fn handle_input(
+        &mut self,
+        now: Instant,
+        number: Option<usize>,
+        path: ice::Path,
+        datagram: &[u8],
+    ) {
         if self.closed {
             return;
         }
-        let Some((index, range)) = self.receive(now, path, datagram) else {
+        let Some((index, range)) = self.receive(now, number, path, datagram) else {
             return;
         };
         let Some(range) = range else {
@@ -582,6 +611,7 @@ impl Session {
         }
         if let Some(own) = transport.agent.poll_transmit(now, buf) {
             return Some(Transmit {
+                transport: transport.number,
                 protocol: own.protocol,
                 local: own.local,
                 remote: own.remote,
@@ -606,6 +636,7 @@ impl Session {
             transport.agent.close_frame(frame, buf);
             let len = buf.len() - start;
             let transmit = Transmit {
+                transport: transport.number,
                 protocol,
                 local,
                 remote,

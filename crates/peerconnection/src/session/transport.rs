@@ -10,6 +10,8 @@ use std::time::Instant;
 /// Where a datagram, or several of one size, should go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transmit {
+    /// Which transport sends: part of the name of a TCP connection.
+    pub transport: usize,
     /// Over what.
     pub protocol: ice::Protocol,
     /// The local socket.
@@ -115,12 +117,15 @@ impl Transport {
     /// Keeps a candidate of this side for the descriptions; the agent tells it anew when it goes back to earlier
     /// credentials.
     pub(super) fn remember_candidate(&mut self, candidate: &ice::Candidate) {
-        self.local_candidates.retain(|known| {
-            known.ufrag != candidate.ufrag
-                || (&known.address, known.port, known.typ)
-                    != (&candidate.address, candidate.port, candidate.typ)
-        });
+        self.local_candidates
+            .retain(|known| known.ufrag != candidate.ufrag || place(known) != place(candidate));
         self.local_candidates.push(candidate.clone());
+    }
+
+    /// A candidate is gone with its socket or its server.
+    pub(super) fn forget_candidate(&mut self, candidate: &ice::Candidate) {
+        self.local_candidates
+            .retain(|known| place(known) != place(candidate));
     }
 
     /// The DTLS role, once there is one.
@@ -352,6 +357,27 @@ impl Transport {
         self.counters.srtp_rejected += u64::from(!trusted);
         trusted
     }
+}
+
+/// What tells a candidate from others of its generation.
+fn place(
+    candidate: &ice::Candidate,
+) -> (
+    &ice::Address,
+    u16,
+    ice::Protocol,
+    Option<ice::TcpType>,
+    ice::CandidateType,
+) {
+    let ice::Candidate {
+        address,
+        port,
+        protocol,
+        tcp_type,
+        typ,
+        ..
+    } = candidate;
+    (address, *port, *protocol, *tcp_type, *typ)
 }
 
 impl Srtp {

@@ -1,7 +1,7 @@
 //! dimpl's configuration from ours.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -15,23 +15,61 @@ use crate::srtp_profile::SrtpProfile;
 /// ones of the peer's wait there.
 const QUEUE: usize = 128;
 
-pub(super) fn config(config: &Config, rng: &mut StdRng) -> Result<Arc<dimpl::Config>, NewError> {
-    let mut builder = dimpl::Config::builder()
-        .with_crypto_provider(provider::provider())
-        .mtu(config.mtu)
-        .use_server_cookie(config.cookie)
-        .flight_start_rto(config.initial_timeout)
-        .flight_retries(config.max_retransmissions)
-        .handshake_timeout(config.handshake_timeout)
-        .max_queue_rx(QUEUE)
-        .max_queue_tx(QUEUE);
-    if config.insecure_deterministic {
-        builder = builder.dangerously_set_rng_seed(rng.random());
+/// What dimpl is built with, apart from a test's seed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Settings {
+    mtu: usize,
+    cookie: bool,
+    initial_timeout: Duration,
+    max_retransmissions: usize,
+    handshake_timeout: Duration,
+}
+
+impl Settings {
+    fn builder(self) -> dimpl::ConfigBuilder {
+        dimpl::Config::builder()
+            .with_crypto_provider(provider::provider())
+            .mtu(self.mtu)
+            .use_server_cookie(self.cookie)
+            .flight_start_rto(self.initial_timeout)
+            .flight_retries(self.max_retransmissions)
+            .handshake_timeout(self.handshake_timeout)
+            .max_queue_rx(QUEUE)
+            .max_queue_tx(QUEUE)
     }
-    builder
-        .build()
-        .map(Arc::new)
-        .map_err(|error| NewError::InvalidConfig(error.to_string()))
+}
+
+/// The settings last used, and what dimpl made of them: it tries its provider out each time, with a key exchange in
+/// every group, which was a quarter of what connecting costs.
+static LAST: Mutex<Option<(Settings, Arc<dimpl::Config>)>> = Mutex::new(None);
+
+pub(super) fn config(config: &Config, rng: &mut StdRng) -> Result<Arc<dimpl::Config>, NewError> {
+    let settings = Settings {
+        mtu: config.mtu,
+        cookie: config.cookie,
+        initial_timeout: config.initial_timeout,
+        max_retransmissions: config.max_retransmissions,
+        handshake_timeout: config.handshake_timeout,
+    };
+    let built = |builder: dimpl::ConfigBuilder| {
+        builder
+            .build()
+            .map(Arc::new)
+            .map_err(|error| NewError::InvalidConfig(error.to_string()))
+    };
+    if config.insecure_deterministic {
+        let seed = rng.random();
+        return built(settings.builder().dangerously_set_rng_seed(seed));
+    }
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, made)) = &*last
+        && *known == settings
+    {
+        return Ok(Arc::clone(made));
+    }
+    let made = built(settings.builder())?;
+    *last = Some((settings, Arc::clone(&made)));
+    Ok(made)
 }
 
 /// The same instant for all deterministic endpoints of a process: dimpl writes the wall-clock time, which it works out from

@@ -16,6 +16,8 @@ pub mod rtp;
 pub mod sctp;
 pub mod sdp;
 pub mod srtp;
+pub mod stun;
+pub mod turn;
 
 /// A target: a name, which its seeds' folder and its binary share, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -38,4 +40,8 @@ pub const TARGETS: &[Target] = &[
     ("sdp_attribute", sdp::sdp_attribute),
     ("srtp_unprotect", srtp::srtp_unprotect),
     ("srtp_round_trip", srtp::srtp_round_trip),
+    ("stun_message", stun::stun_message),
+    ("stun_discovery", stun::stun_discovery),
+    ("turn_client", turn::turn_client),
+    ("turn_stream", turn::turn_stream),
 ];

@@ -2,6 +2,11 @@
 //!
 //! `cargo xtask interop` runs it. `PC_BULK_MESSAGES` is how many messages of 64 KiB go each way; 16,384, a gibibyte, unless said otherwise.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the rate printed is one of real time"
+)]
+
 use bytes::Bytes;
 use peerconnection::{
     Configuration, DataChannel, DataChannelInit, Event, Events, Message, NetworkOptions,
@@ -169,7 +174,7 @@ async fn channels_and_a_bulk_with(browser: &str) {
     println!(
         "{browser}: {} channels, {} MiB each way; to the page {:.0} MB/s, from it {:.0} MB/s",
         channels.len(),
-        messages as usize * 4 * WORDS >> 20,
+        (messages as usize * 4 * WORDS) >> 20,
         rate(there),
         rate(whole - there),
     );

@@ -225,7 +225,7 @@ fn create_an_offer_keeps_the_order_of_formats_of_the_last_answer() {
     assert!(
         offer
             .sdp
-            .contains("m=audio 9 UDP/TLS/RTP/SAVPF 8 111 0\r\n"),
+            .contains("m=audio 9 UDP/TLS/RTP/SAVPF 8 111 0 110 126\r\n"),
         "{}",
         offer.sdp
     );

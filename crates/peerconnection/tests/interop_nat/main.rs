@@ -1,7 +1,7 @@
 //! Calls between two hosts behind real NATs of the Linux kernel, with a real coturn between them.
 //!
 //! ```text
-//!  hostA ── lan ────────── natA ── 203.0.113.10 ┐
+//!  hostA ── lan, [lan2] ── natA ── 203.0.113.10 ┐
 //!                                              ├─ public: coturn on 203.0.113.1 and 203.0.113.2
 //!  hostB ── lan ────────── natB ── 203.0.113.20 ┘
 //! ```
@@ -40,6 +40,8 @@ fn configuration(urls: &[&str], policy: IceTransportPolicy) -> Configuration {
 fn setup(urls: &[&str], policy: IceTransportPolicy) -> Setup {
     Setup {
         configuration: configuration(urls, policy),
+        udp: true,
+        tls_roots: Vec::new(),
     }
 }
 
@@ -55,7 +57,7 @@ fn side_of_a_call() {
 
 #[test]
 fn hosts_behind_port_preserving_nats_reach_each_other_without_a_relay() {
-    let Some(mut world) = World::new(Masquerade::Plain) else {
+    let Some(mut world) = World::new(Masquerade::Plain, false) else {
         return;
     };
     world.start_coturn("203.0.113.1");
@@ -71,7 +73,7 @@ fn hosts_behind_port_preserving_nats_reach_each_other_without_a_relay() {
 
 #[test]
 fn hosts_behind_random_masquerade_reach_each_other_through_the_relay() {
-    let Some(mut world) = World::new(Masquerade::Random) else {
+    let Some(mut world) = World::new(Masquerade::Random, false) else {
         return;
     };
     world.start_coturn("203.0.113.1");
@@ -88,21 +90,32 @@ fn hosts_behind_random_masquerade_reach_each_other_through_the_relay() {
 }
 
 #[test]
-fn relays_on_both_sides_from_behind_nats() {
-    let Some(mut world) = World::new(Masquerade::Random) else {
+fn relays_over_udp_tcp_and_tls_from_behind_nats() {
+    let Some(mut world) = World::new(Masquerade::Random, false) else {
         return;
     };
-    world.start_coturn("203.0.113.1");
-    let call = Call::start(&world, &setup(&[TURN], IceTransportPolicy::Relay));
-    for status in call.both(Duration::from_secs(30), connected) {
-        assert_eq!(status.local, "relay", "{status:?}");
-        assert_eq!(status.relay_protocol, "udp", "{status:?}");
+    let certificate = world.start_coturn("203.0.113.1");
+    for (url, udp, protocol) in [
+        (TURN, true, "udp"),
+        ("turn:203.0.113.1:3478?transport=tcp", false, "tcp"),
+        ("turns:203.0.113.1:5349", false, "tls"),
+    ] {
+        let setup = Setup {
+            udp,
+            tls_roots: vec![certificate.clone()],
+            ..setup(&[url], IceTransportPolicy::Relay)
+        };
+        let call = Call::start(&world, &setup);
+        for status in call.both(Duration::from_secs(30), connected) {
+            assert_eq!(status.local, "relay", "{url}: {status:?}");
+            assert_eq!(status.relay_protocol, protocol, "{url}: {status:?}");
+        }
     }
 }
 
 #[test]
 fn a_call_whose_only_relay_stops_is_reported_within_consent_time() {
-    let Some(mut world) = World::new(Masquerade::Random) else {
+    let Some(mut world) = World::new(Masquerade::Random, false) else {
         return;
     };
     world.start_coturn("203.0.113.1");
@@ -123,7 +136,7 @@ fn a_call_whose_only_relay_stops_is_reported_within_consent_time() {
 
 #[test]
 fn a_call_whose_relay_stops_moves_to_another_one_or_is_reported() {
-    let Some(mut world) = World::new(Masquerade::Random) else {
+    let Some(mut world) = World::new(Masquerade::Random, false) else {
         return;
     };
     world.start_coturn("203.0.113.1");
@@ -149,7 +162,7 @@ fn a_call_whose_relay_stops_moves_to_another_one_or_is_reported() {
 
 #[test]
 fn an_ice_restart_behind_nats_loses_no_message() {
-    let Some(mut world) = World::new(Masquerade::Plain) else {
+    let Some(mut world) = World::new(Masquerade::Plain, false) else {
         return;
     };
     world.start_coturn("203.0.113.1");
@@ -167,4 +180,32 @@ fn an_ice_restart_behind_nats_loses_no_message() {
         });
         assert_ne!(now.remote, "host", "{now:?}");
     }
+}
+
+#[test]
+fn an_interface_that_goes_down_and_an_ice_restart_lose_no_message() {
+    let Some(mut world) = World::new(Masquerade::Plain, true) else {
+        return;
+    };
+    world.start_coturn("203.0.113.1");
+    let setup = setup(&["stun:203.0.113.1:3478", TURN], IceTransportPolicy::All);
+    let call = Call::start(&world, &setup);
+    let before = call.both(Duration::from_secs(30), connected);
+    world.take_down("hostA", "lan");
+    let down = Instant::now();
+    // As an application does on hearing of another network.
+    std::thread::sleep(Duration::from_millis(1_500));
+    call.restart();
+    for (index, before) in before.iter().enumerate() {
+        // Each side checks that the numbered messages come without a gap.
+        call.until(index, Duration::from_secs(40), |status| {
+            status.state == "connected"
+                && status.restarted
+                && status.received > before.received + 200
+        });
+    }
+    println!(
+        "data flows again, {:.1?} after the interface",
+        down.elapsed()
+    );
 }

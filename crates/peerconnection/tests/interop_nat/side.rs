@@ -2,8 +2,8 @@
 
 use crate::world::World;
 use peerconnection::{
-    Configuration, DataChannel, DataChannelInit, Event, IceCandidateInit, Message, PeerConnection,
-    SdpType, SessionDescription,
+    Configuration, DataChannel, DataChannelInit, Event, IceCandidateInit, Message, NetworkOptions,
+    PeerConnection, SdpType, SessionDescription,
 };
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
@@ -23,6 +23,9 @@ const STATUS: &str = "status ";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) configuration: Configuration,
+    /// As in [`NetworkOptions`].
+    pub(crate) udp: bool,
+    pub(crate) tls_roots: Vec<Vec<u8>>,
 }
 
 /// How a side is doing.
@@ -168,7 +171,15 @@ fn tell(signal: &Signal) {
 }
 
 async fn run(offers: bool, setup: Setup) {
-    let pc = PeerConnection::new(setup.configuration).expect("a connection");
+    let network = NetworkOptions {
+        udp: setup.udp,
+        tls_roots: setup.tls_roots,
+        ..NetworkOptions::default()
+    };
+    let pc = PeerConnection::builder(setup.configuration)
+        .network(network)
+        .build()
+        .expect("a connection");
     let mut events = pc.events();
     let channel = pc
         .create_data_channel(

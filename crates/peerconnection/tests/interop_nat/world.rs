@@ -25,8 +25,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `None`, with a word about it, where privileges or programs are missing.
-    pub(crate) fn new(masquerade: Masquerade) -> Option<Self> {
+    /// `None`, with a word about it, where privileges or programs are missing. With `two_lans` host A has a second way to its NAT.
+    pub(crate) fn new(masquerade: Masquerade, two_lans: bool) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pc{}-{count}", std::process::id());
@@ -52,11 +52,11 @@ impl World {
             return None;
         }
         std::fs::create_dir_all(&world.dir).expect("a directory");
-        world.build(masquerade);
+        world.build(masquerade, two_lans);
         Some(world)
     }
 
-    fn build(&self, masquerade: Masquerade) {
+    fn build(&self, masquerade: Masquerade, two_lans: bool) {
         for name in ["natA", "natB", "hostA", "hostB"] {
             self.ip(&format!("netns add {}", self.ns(name)));
         }
@@ -84,6 +84,9 @@ impl World {
             self.execute(nat, "sysctl", &["-qw", "net.ipv4.ip_forward=1"]);
             self.masquerade(nat, masquerade);
         }
+        if two_lans {
+            self.connect("natA", "hostA", "lan2", "10.3.0", 20);
+        }
     }
 
     /// A LAN between a NAT and a host, with a default route of this metric.
@@ -93,6 +96,14 @@ impl World {
         self.inside(host, &format!("addr add {lan}.2/24 dev {name}"));
         let route = format!("route add default via {lan}.1 dev {name} metric {metric}");
         self.inside(host, &route);
+        if name == "lan2" {
+            // What is sent from the second address takes the second way while the first one is there, too.
+            self.inside(host, &format!("rule add from {lan}.2 table 20"));
+            self.inside(
+                host,
+                &format!("route add default via {lan}.1 dev {name} table 20"),
+            );
+        }
     }
 
     fn cable(&self, a: &str, a_name: &str, b: &str, b_name: &str) {
@@ -122,6 +133,10 @@ impl World {
         let file = self.dir.join(format!("{nat}.nft"));
         std::fs::write(&file, rules).expect("written");
         self.execute(nat, "nft", &["-f", file.to_str().expect("a path")]);
+    }
+
+    pub(crate) fn take_down(&self, host: &str, interface: &str) {
+        self.inside(host, &format!("link set {interface} down"));
     }
 
     /// The full name of a namespace.
@@ -162,9 +177,14 @@ impl World {
         assert!(output.status.success(), "{program}: {error}");
     }
 
-    /// Starts a TURN server on an address, port 3478, UDP and TCP.
-    pub(crate) fn start_coturn(&mut self, address: &str) {
+    /// Starts a TURN server on an address, port 3478 (UDP, TCP) and 5349 (TLS); its certificate, DER.
+    pub(crate) fn start_coturn(&mut self, address: &str) -> Vec<u8> {
+        let made = rcgen::generate_simple_self_signed(vec![address.to_owned()]);
+        let made = made.expect("a certificate");
         let file = |what: &str| self.dir.join(format!("{address}.{what}"));
+        let (cert, key) = (file("cert"), file("key"));
+        std::fs::write(&cert, made.cert.pem()).expect("written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
         let log = std::fs::File::create(file("log")).expect("a log");
         let server = self
             .command("public", "turnserver")
@@ -172,8 +192,10 @@ impl World {
             .arg(format!("--user={USERNAME}:{PASSWORD}"))
             .arg(format!("--listening-ip={address}"))
             .arg(format!("--relay-ip={address}"))
-            .args(["--no-cli", "--no-tls", "--no-dtls", "--no-rfc5780"])
+            .args(["--no-cli", "--no-dtls", "--no-rfc5780"])
             .args(["--log-file=stdout", "--simple-log"])
+            .arg(format!("--cert={}", cert.display()))
+            .arg(format!("--pkey={}", key.display()))
             .arg(format!("--pidfile={}", file("pid").display()))
             .arg(format!("--userdb={}", file("db").display()))
             .stdin(Stdio::null())
@@ -182,13 +204,13 @@ impl World {
             .spawn()
             .expect("turnserver starts");
         self.servers.push(server);
-        let listens = format!("{address}:3478");
+        let listens = format!("{address}:5349");
         let started = Instant::now();
         loop {
             let sockets = self.command("public", "ss").arg("-ltn").output();
             let sockets = sockets.expect("ss runs").stdout;
             if String::from_utf8_lossy(&sockets).contains(&listens) {
-                return;
+                return made.cert.der().to_vec();
             }
             let log = std::fs::read_to_string(file("log")).unwrap_or_default();
             assert!(started.elapsed() < Duration::from_secs(20), "{log}");

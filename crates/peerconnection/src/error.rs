@@ -115,6 +115,12 @@ pub enum RtcErrorDetail {
     SctpFailure,
     /// A session description does not follow the grammar.
     SdpSyntaxError,
+    /// The identity provider failed, or refused (W3C Identity for WebRTC).
+    IdpExecutionFailure,
+    /// There is no such identity provider.
+    IdpLoadFailure,
+    /// The identity that the peer brought is not to be trusted, or not the one that was asked for.
+    IdpTokenInvalid,
     /// No encoder could be had.
     HardwareEncoderNotAvailable,
     /// The encoder does not do what was asked.
@@ -129,6 +135,9 @@ impl fmt::Display for RtcErrorDetail {
             RtcErrorDetail::FingerprintFailure => "fingerprint-failure",
             RtcErrorDetail::SctpFailure => "sctp-failure",
             RtcErrorDetail::SdpSyntaxError => "sdp-syntax-error",
+            RtcErrorDetail::IdpExecutionFailure => "idp-execution-failure",
+            RtcErrorDetail::IdpLoadFailure => "idp-load-failure",
+            RtcErrorDetail::IdpTokenInvalid => "idp-token-invalid",
             RtcErrorDetail::HardwareEncoderNotAvailable => "hardware-encoder-not-available",
             RtcErrorDetail::HardwareEncoderError => "hardware-encoder-error",
         })

@@ -33,6 +33,12 @@ pub enum Event {
     DataChannel(DataChannel),
     /// `track`: the peer sends a track.
     Track(TrackEvent),
+    /// `addstream`: the peer has put a track in a stream that was not there before; `Track` follows.
+    #[deprecated(note = "use `Event::Track`")]
+    AddStream(MediaStream),
+    /// `removestream`: the peer has taken the last track out of a stream.
+    #[deprecated(note = "use the events of the stream and its tracks")]
+    RemoveStream(MediaStream),
 }
 
 /// `RTCTrackEvent` (W3C WebRTC §5.7).

@@ -43,6 +43,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod base64;
 mod certificate;
 mod configuration;
 mod data_channel;
@@ -52,6 +53,8 @@ mod dtmf;
 mod encoded_transform;
 mod error;
 mod events;
+mod identity;
+mod legacy;
 mod peer_connection;
 mod pipeline;
 mod registry;
@@ -60,6 +63,7 @@ mod rtp_receiver;
 mod rtp_sender;
 mod rtp_transceiver;
 pub mod session;
+mod sframe;
 mod states;
 mod stats;
 mod transports;
@@ -81,6 +85,10 @@ pub use encoded_transform::{
 };
 pub use error::{Error, RtcError, RtcErrorDetail};
 pub use events::{Event, Events, TrackEvent};
+pub use identity::{
+    IdentityAssertion, IdentityFuture, IdentityProvider, IdentityProviderOptions,
+    IdentityValidation,
+};
 pub use peer_connection::{Builder, PeerConnection, TransceiverInit};
 pub use rtp_parameters::{
     DegradationPreference, EncodingOptions, RtcpParameters, RtpCapabilities, RtpCodec,
@@ -91,6 +99,7 @@ pub use rtp_receiver::{EncodedFrames, RtpReceiver};
 pub use rtp_sender::RtpSender;
 pub use rtp_transceiver::{ReceivedFrame, RtpPacket, RtpPackets, RtpTransceiver};
 pub use session::{OfferOptions, RtpSource};
+pub use sframe::{Sframe, SframeError, SframeSuite};
 pub use states::{
     DataChannelState, DtlsTransportState, IceComponent, IceConnectionState, IceGatheringState,
     IceRole, IceTransportState, PeerConnectionState, SctpTransportState, SignalingState,

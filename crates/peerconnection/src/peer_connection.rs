@@ -7,6 +7,7 @@ use crate::description::{IceCandidateInit, SessionDescription};
 use crate::driver::{Connection, NetworkOptions, system_parts};
 use crate::error::Error;
 use crate::events::Events;
+use crate::identity::{Identity, IdentityAssertion, IdentityProvider, IdentityProviderOptions};
 use crate::registry::{Dispatcher, Registry};
 use crate::rtp_parameters::RtpEncodingParameters;
 use crate::rtp_receiver::RtpReceiver;
@@ -47,12 +48,13 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct PeerConnection {
-    connection: Arc<Connection>,
-    registry: Arc<Registry>,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) registry: Arc<Registry>,
+    identity: Arc<Identity>,
 }
 
 /// Settings that browsers keep to themselves; see [`PeerConnection::builder`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Builder {
     configuration: Configuration,
     certificate: Option<Arc<dtls::Certificate>>,
@@ -60,6 +62,16 @@ pub struct Builder {
     dtls: Option<dtls::Config>,
     sctp: Option<sctp::Config>,
     ice: Option<ice::Config>,
+    identity_providers: Vec<Arc<dyn IdentityProvider>>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("configuration", &self.configuration)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Builder {
@@ -99,6 +111,13 @@ impl Builder {
         self
     }
 
+    /// Providers that judge the identities which peers bring; see [`IdentityProvider`].
+    #[must_use]
+    pub fn identity_providers(mut self, providers: Vec<Arc<dyn IdentityProvider>>) -> Self {
+        self.identity_providers = providers;
+        self
+    }
+
     /// Makes the connection.
     ///
     /// # Errors
@@ -125,6 +144,7 @@ impl Builder {
             Some(registry) => Ok(PeerConnection {
                 connection,
                 registry,
+                identity: Arc::new(Identity::new(self.identity_providers)),
             }),
             None => Err(Error::Operation("the connection did not start".into())),
         }
@@ -160,6 +180,7 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, or when the peer's offer waits for its answer.
     pub async fn create_offer(&self, options: &OfferOptions) -> Result<SessionDescription, Error> {
+        self.assert_identity().await?;
         self.connection
             .command(|session, _| session.create_offer(options))
     }
@@ -169,6 +190,7 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, or when there is no offer to answer.
     pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
+        self.assert_identity().await?;
         self.connection
             .command(|session, _| session.create_answer())
     }
@@ -182,6 +204,9 @@ impl PeerConnection {
         &self,
         description: Option<SessionDescription>,
     ) -> Result<(), Error> {
+        if description.is_none() {
+            self.assert_identity().await?;
+        }
         self.connection
             .command(|session, now| session.set_local_description(now, description))?;
         self.connection.gather();
@@ -197,6 +222,10 @@ impl PeerConnection {
         &self,
         description: &SessionDescription,
     ) -> Result<(), Error> {
+        let target = self
+            .connection
+            .query(|session| session.configuration().peer_identity.clone());
+        self.identity.verify(description, target.as_deref()).await?;
         self.connection
             .command(|session, now| session.set_remote_description(now, description))
     }
@@ -304,6 +333,53 @@ impl PeerConnection {
     pub fn configuration(&self) -> Configuration {
         self.connection
             .query(|session| session.configuration().clone())
+    }
+
+    // Identity (RFC 8827 §7).
+
+    /// `setIdentityProvider`: who vouches for this side in the descriptions that are made from now on.
+    ///
+    /// # Errors
+    /// `InvalidStateError` when closed.
+    pub fn set_identity_provider(
+        &self,
+        provider: Arc<dyn IdentityProvider>,
+        options: IdentityProviderOptions,
+    ) -> Result<(), Error> {
+        if self.connection.query(Session::is_closed) {
+            return Err(Error::InvalidState("the connection is closed".into()));
+        }
+        self.identity.set_provider(provider, options);
+        Ok(())
+    }
+
+    /// `getIdentityAssertion`: asks the provider now rather than with the next description. The result is what
+    /// `a=identity` will carry.
+    ///
+    /// # Errors
+    /// `InvalidStateError` without a provider; an `RTCError` with `idp-execution-failure` when that fails.
+    pub async fn identity_assertion(&self) -> Result<String, Error> {
+        let fingerprints = self.connection.query(Session::fingerprints);
+        let assertion = self.identity.assertion(&fingerprints).await?;
+        self.connection
+            .command(|session, _| session.set_identity(Some(assertion.clone())));
+        Ok(assertion)
+    }
+
+    async fn assert_identity(&self) -> Result<(), Error> {
+        if self.identity.wants_assertion() {
+            self.identity_assertion().await?;
+        }
+        Ok(())
+    }
+
+    /// `peerIdentity`: who the peer is, as soon as a description of it has said so.
+    ///
+    /// # Errors
+    /// An `RTCError` when what it said cannot be trusted: `idp-token-invalid`, `idp-load-failure` when its provider is
+    /// not known here, `idp-execution-failure` when that refuses.
+    pub async fn peer_identity(&self) -> Result<IdentityAssertion, Error> {
+        self.identity.peer().await
     }
 
     // Media.

@@ -27,6 +27,8 @@ struct State {
     channels: HashMap<ChannelId, Weak<ChannelShared>>,
     transceivers: HashMap<TransceiverId, Arc<TransceiverShared>>,
     streams: HashMap<String, MediaStream>,
+    /// Those of the deprecated `add_stream`.
+    local_streams: Vec<MediaStream>,
 }
 
 impl Registry {
@@ -107,26 +109,67 @@ impl Registry {
     }
 
     /// Puts the track of a receiver into the streams that the peer names, and takes it out of the others.
+    #[expect(deprecated, reason = "the older events are still told")]
     fn place_track(&self, transceiver: &RtpTransceiver, ids: &[String]) -> Vec<MediaStream> {
         let track = transceiver.receiver().track();
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
         let mut state = self.lock();
-        for (id, stream) in &state.streams {
-            if !ids.contains(id) && stream.track_by_id(track.id()).is_some() {
-                stream.remote_remove_track(&track);
+        state.streams.retain(|id, stream| {
+            if ids.contains(id) || stream.track_by_id(track.id()).is_none() {
+                return true;
             }
-        }
-        ids.iter()
+            stream.remote_remove_track(&track);
+            let empty = stream.tracks().is_empty();
+            if empty {
+                removed.push(stream.clone());
+            }
+            !empty
+        });
+        let streams = ids
+            .iter()
             .map(|id| {
-                let stream = state
-                    .streams
-                    .entry(id.clone())
-                    .or_insert_with(|| MediaStream::with_id(id.clone(), []));
+                let stream = state.streams.entry(id.clone()).or_insert_with(|| {
+                    let stream = MediaStream::with_id(id.clone(), []);
+                    added.push(stream.clone());
+                    stream
+                });
                 if stream.track_by_id(track.id()).is_none() {
                     stream.remote_add_track(&track);
                 }
                 stream.clone()
             })
-            .collect()
+            .collect();
+        drop(state);
+        for stream in removed {
+            self.tell(Event::RemoveStream(stream));
+        }
+        for stream in added {
+            self.tell(Event::AddStream(stream));
+        }
+        streams
+    }
+
+    pub(crate) fn add_local_stream(&self, stream: &MediaStream) {
+        let mut state = self.lock();
+        if !state
+            .local_streams
+            .iter()
+            .any(|known| known.id() == stream.id())
+        {
+            state.local_streams.push(stream.clone());
+        }
+    }
+
+    pub(crate) fn remove_local_stream(&self, id: &str) {
+        self.lock().local_streams.retain(|known| known.id() != id);
+    }
+
+    pub(crate) fn local_streams(&self) -> Vec<MediaStream> {
+        self.lock().local_streams.clone()
+    }
+
+    pub(crate) fn remote_streams(&self) -> Vec<MediaStream> {
+        self.lock().streams.values().cloned().collect()
     }
 }
 

@@ -112,6 +112,10 @@ impl Parts {
 pub struct OfferOptions {
     /// Whether the offer carries new ICE credentials.
     pub ice_restart: bool,
+    /// Legacy: whether sound is received even when none is sent (W3C WebRTC §4.4.3.3).
+    pub offer_to_receive_audio: Option<bool>,
+    /// Legacy: whether pictures are received even when none are sent (W3C WebRTC §4.4.3.3).
+    pub offer_to_receive_video: Option<bool>,
 }
 
 /// A peer connection, sans-IO. See the [module](self) for how it is driven.
@@ -226,6 +230,8 @@ impl Session {
     /// # Errors
     /// `InvalidStateError` when closed, or when an offer of the peer waits for its answer.
     pub fn create_offer(&mut self, options: &OfferOptions) -> Result<SessionDescription, Error> {
+        self.offer_to_receive(MediaKind::Audio, options.offer_to_receive_audio)?;
+        self.offer_to_receive(MediaKind::Video, options.offer_to_receive_video)?;
         self.jsep.create_offer(options.ice_restart)
     }
 

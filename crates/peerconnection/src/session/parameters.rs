@@ -152,6 +152,42 @@ impl Session {
         Ok(())
     }
 
+    /// The legacy options of `createOffer` (W3C WebRTC §4.4.3.3, "Legacy configuration extensions").
+    pub(super) fn offer_to_receive(
+        &mut self,
+        kind: MediaKind,
+        wanted: Option<bool>,
+    ) -> Result<(), Error> {
+        let Some(wanted) = wanted.filter(|_| !self.is_closed()) else {
+            return Ok(());
+        };
+        let mut receiving = self.jsep.transceivers.iter_mut().filter(|transceiver| {
+            transceiver.kind == kind && !transceiver.stopping && transceiver.direction.receives()
+        });
+        if !wanted {
+            for transceiver in receiving {
+                transceiver.direction =
+                    TransceiverDirection::new(transceiver.direction.sends(), false);
+            }
+        } else if receiving.next().is_none() {
+            let direction = TransceiverDirection::RecvOnly;
+            self.jsep
+                .add_transceiver(kind, None, direction, Vec::new(), Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// What local descriptions carry as `a=identity` from now on (RFC 8827 §7.4.1).
+    pub fn set_identity(&mut self, assertion: Option<String>) {
+        self.jsep.identity = assertion;
+    }
+
+    /// The fingerprints of local descriptions, as in `sha-256 AB:CD:…`.
+    pub fn fingerprints(&self) -> Vec<String> {
+        let fingerprints = self.jsep.facts.fingerprints.iter();
+        fingerprints.map(ToString::to_string).collect()
+    }
+
     /// What to give up first when there is too little bitrate.
     pub(crate) fn degradation_preference(&self, id: TransceiverId) -> DegradationPreference {
         self.jsep

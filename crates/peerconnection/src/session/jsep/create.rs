@@ -451,6 +451,7 @@ impl Jsep {
             session_id: self.session_id,
             version: self.version,
             trickle: true,
+            identity: self.identity.clone(),
             ..Described::default()
         }
     }

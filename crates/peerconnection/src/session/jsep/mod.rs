@@ -100,6 +100,8 @@ pub(crate) struct Jsep {
     default_stream: String,
     /// Whether a data channel was ever created here.
     pub(crate) wants_data: bool,
+    /// `a=identity` of this side (RFC 8827 §7.4.1).
+    pub(crate) identity: Option<String>,
     /// Whether the first offer has a section for data in any case, before all others.
     pub(crate) always_data: bool,
     /// ICE credentials that a restart asks to replace.
@@ -144,6 +146,7 @@ impl Jsep {
             cname,
             default_stream,
             wants_data: false,
+            identity: None,
             always_data: false,
             to_replace: Vec::new(),
             negotiation_needed: false,

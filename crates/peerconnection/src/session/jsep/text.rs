@@ -26,6 +26,7 @@ pub(super) fn read(text: &str) -> Result<Described, Error> {
         version: session.origin.version().unwrap_or(0),
         ice_lite: session.is_ice_lite(),
         trickle: false,
+        identity: session.attributes.value("identity").map(str::to_owned),
         bundle: session.bundles().collect(),
         sections: Vec::with_capacity(session.media.len()),
     };
@@ -286,6 +287,9 @@ pub(super) fn write(described: &Described) -> String {
         .add(Attribute::new("msid-semantic", "WMS *"));
     if described.trickle {
         session.attributes.add(a::IceOptions::webrtc());
+    }
+    if let Some(identity) = &described.identity {
+        session.attributes.add(Attribute::new("identity", identity));
     }
     for section in &described.sections {
         session.media.push(write_section(section));

@@ -463,3 +463,35 @@ fn always_negotiating_data_channels_puts_their_section_first() {
     assert!(first.is_some_and(|line| line.starts_with("m=application")));
     assert!(offer.sdp.contains("a=group:BUNDLE 0 1"), "{}", offer.sdp);
 }
+
+#[test]
+fn offer_to_receive_options_change_transceivers_without_asking_for_negotiation() {
+    let mut side = lone();
+    let now = netsim::Network::new(1).now();
+    let options = OfferOptions {
+        offer_to_receive_audio: Some(true),
+        ..OfferOptions::default()
+    };
+    for _ in 0..2 {
+        side.session.create_offer(&options).expect("an offer");
+    }
+    side.drain(now);
+    assert_eq!(side.negotiation_needed, 0);
+    let directions = |side: &Side| -> Vec<D> {
+        side.session
+            .transceivers()
+            .map(|view| view.direction())
+            .collect()
+    };
+    assert_eq!(directions(&side), [D::RecvOnly], "one, and not again");
+    side.session
+        .add_track(MediaKind::Video, "track".into(), Vec::new())
+        .expect("a track");
+    let options = OfferOptions {
+        offer_to_receive_audio: Some(false),
+        offer_to_receive_video: Some(false),
+        ..OfferOptions::default()
+    };
+    side.session.create_offer(&options).expect("an offer");
+    assert_eq!(directions(&side), [D::Inactive, D::SendOnly]);
+}

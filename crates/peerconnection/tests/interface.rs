@@ -1,0 +1,676 @@
+//! What the interface promises, on real sockets of this machine: each test is named after what the W3C text has there.
+
+use media::{MediaKind, MediaStream, MediaStreamTrack, TrackInit, TrackWriter};
+use pc_media_capture::testcard::{TestCard, read_counter};
+use peerconnection::{
+    Configuration, DtlsTransportState, EncodedTransform, Error, Event, IceCandidate,
+    IceCandidateInit, IceComponent, IceRole, IceTransportEvent, IceTransportState, IdentityFuture,
+    IdentityProvider, IdentityProviderOptions, IdentityValidation, KeygenAlgorithm, NetworkOptions,
+    PeerConnection, PeerConnectionState, RtcErrorDetail, RtpEncodingParameters, SctpTransportState,
+    StatsReport, TrackEvent, TransceiverDirection, TransceiverInit,
+};
+use peerconnection::{Sframe, SframeSuite};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+fn connection_with(configuration: Configuration) -> PeerConnection {
+    let network = NetworkOptions {
+        addresses: Some(vec![[127, 0, 0, 1].into()]),
+        ..NetworkOptions::default()
+    };
+    PeerConnection::builder(configuration)
+        .network(network)
+        .identity_providers(vec![Arc::new(Notary)])
+        .build()
+        .expect("a connection")
+}
+
+fn connection() -> PeerConnection {
+    connection_with(Configuration::default())
+}
+
+async fn negotiate(offerer: &PeerConnection, answerer: &PeerConnection) {
+    offerer.set_local_description(None).await.expect("an offer");
+    let offer = offerer.local_description().expect("the offer");
+    answerer
+        .set_remote_description(&offer)
+        .await
+        .expect("taken");
+    answerer
+        .set_local_description(None)
+        .await
+        .expect("an answer");
+    let answer = answerer.local_description().expect("the answer");
+    offerer
+        .set_remote_description(&answer)
+        .await
+        .expect("taken");
+}
+
+async fn bounded<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(60), work).await {
+        Ok(done) => done,
+        Err(_) => panic!("{what}: nothing for 60 s"),
+    }
+}
+
+async fn connected(pc: &PeerConnection) {
+    let mut events = pc.events();
+    bounded("connected", async {
+        while pc.connection_state() != PeerConnectionState::Connected {
+            events.next().await.expect("more events");
+        }
+    })
+    .await;
+}
+
+async fn incoming_track(pc: &PeerConnection) -> TrackEvent {
+    let mut events = pc.events();
+    bounded("track", async {
+        loop {
+            if let Event::Track(track) = events.next().await.expect("more events") {
+                return track;
+            }
+        }
+    })
+    .await
+}
+
+fn track(kind: MediaKind) -> (MediaStreamTrack, TrackWriter) {
+    MediaStreamTrack::new(kind, TrackInit::default())
+}
+
+/// Test-card pictures, thirty a second, until the track has no consumer.
+fn show(writer: TrackWriter, width: u32, height: u32) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let card = TestCard::new(width, height).expect("a size");
+        let mut clock = tokio::time::interval(Duration::from_millis(33));
+        for counter in 0.. {
+            clock.tick().await;
+            let picture = card.draw(counter, Duration::from_millis(33) * counter);
+            if writer.write(picture).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn generate_certificate_limits_what_it_makes() {
+    let year = Duration::from_secs(365 * 24 * 3_600);
+    let long = PeerConnection::generate_certificate(KeygenAlgorithm::EcdsaP384, Some(year * 5))
+        .await
+        .expect("a certificate");
+    let usual = PeerConnection::generate_certificate(KeygenAlgorithm::EcdsaP256, None)
+        .await
+        .expect("a certificate");
+    let more = long.expires().duration_since(usual.expires());
+    let more = more.expect("the long one expires later");
+    let month = Duration::from_secs(30 * 24 * 3_600);
+    assert!(more < year && more > year - month - Duration::from_secs(60));
+    let refused = PeerConnection::generate_certificate(KeygenAlgorithm::RsassaPkcs1V15, None).await;
+    assert_eq!(
+        refused.err().map(|error| error.name()),
+        Some("NotSupportedError")
+    );
+
+    let fingerprint = usual.fingerprints().remove(0);
+    assert_eq!(fingerprint.algorithm, "sha-256");
+    let pc = connection_with(Configuration {
+        certificates: vec![usual.clone()],
+        ..Configuration::default()
+    });
+    assert_eq!(pc.configuration().certificates, [usual]);
+    pc.create_data_channel("", Default::default())
+        .expect("a channel");
+    let offer = pc
+        .create_offer(&Default::default())
+        .await
+        .expect("an offer");
+    assert!(offer.sdp.contains(&fingerprint.value.to_uppercase()));
+    let error = pc
+        .set_configuration(Configuration::default())
+        .expect_err("other certificates");
+    assert_eq!(error.name(), "InvalidModificationError");
+}
+
+#[test]
+fn an_ice_candidate_is_parsed_into_its_members() {
+    let line = "candidate:842163049 1 tcp 1677729535 203.0.113.5 9 typ srflx raddr 10.0.0.1 rport 60769 tcptype active ufrag abcd";
+    let mut init = IceCandidateInit {
+        candidate: line.into(),
+        ..IceCandidateInit::default()
+    };
+    assert_eq!(
+        IceCandidate::new(&init).map_err(|error| error.name()),
+        Err("TypeError")
+    );
+    init.sdp_mid = Some("0".into());
+    let candidate = IceCandidate::new(&init).expect("a candidate");
+    assert_eq!(candidate.foundation(), "842163049");
+    assert_eq!(candidate.component(), IceComponent::Rtp);
+    assert_eq!(candidate.priority(), 1_677_729_535);
+    assert_eq!(
+        (candidate.address().as_str(), candidate.port()),
+        ("203.0.113.5", 9)
+    );
+    assert_eq!(candidate.protocol().to_string(), "tcp");
+    assert_eq!(candidate.candidate_type().to_string(), "srflx");
+    assert_eq!(candidate.tcp_type().map(|it| it.as_str()), Some("active"));
+    assert_eq!(candidate.related_address().as_deref(), Some("10.0.0.1"));
+    assert_eq!(candidate.related_port(), Some(60_769));
+    assert_eq!(candidate.username_fragment.as_deref(), Some("abcd"));
+    init.candidate = "candidate:nonsense".into();
+    assert_eq!(
+        IceCandidate::new(&init).map_err(|error| error.name()),
+        Err("SyntaxError")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transports_have_states_candidates_and_events() {
+    let (alice, bob) = (connection(), connection());
+    let (sound, _writer) = track(MediaKind::Audio);
+    let sender = alice.add_track(&sound, &[]).expect("a sender");
+    alice
+        .create_data_channel("data", Default::default())
+        .expect("a channel");
+    assert!(sender.transport().is_none() && alice.sctp().is_none());
+    alice.set_local_description(None).await.expect("an offer");
+    let dtls = sender.transport().expect("a transport");
+    let ice = dtls.ice_transport();
+    let mut ice_events = ice.events();
+    assert_eq!(dtls.state(), DtlsTransportState::New);
+    assert_eq!(
+        (ice.role(), ice.component()),
+        (IceRole::Controlling, IceComponent::Rtp)
+    );
+    assert!(ice.remote_parameters().is_none() && dtls.remote_certificates().is_empty());
+    let offer = alice.local_description().expect("the offer");
+    bob.set_remote_description(&offer).await.expect("taken");
+    bob.set_local_description(None).await.expect("an answer");
+    let answer = bob.local_description().expect("the answer");
+    alice.set_remote_description(&answer).await.expect("taken");
+    let sctp = alice.sctp().expect("an association");
+    let mut sctp_events = sctp.events();
+    connected(&alice).await;
+
+    assert_eq!(dtls.state(), DtlsTransportState::Connected);
+    assert_eq!(sender.transport(), Some(dtls.clone()));
+    assert_eq!(dtls.remote_certificates().len(), 1);
+    assert!(matches!(
+        ice.state(),
+        IceTransportState::Connected | IceTransportState::Completed
+    ));
+    assert!(!ice.local_candidates().is_empty() && !ice.remote_candidates().is_empty());
+    let pair = ice.selected_candidate_pair().expect("a pair");
+    assert_eq!(pair.local.address(), "127.0.0.1");
+    assert_eq!(pair.local.sdp_mid.as_deref(), Some("0"));
+    let local = ice.local_parameters().expect("parameters");
+    assert!(
+        offer
+            .sdp
+            .contains(&format!("a=ice-ufrag:{}", local.username_fragment))
+    );
+    let remote = ice.remote_parameters().expect("parameters");
+    assert!(
+        answer
+            .sdp
+            .contains(&format!("a=ice-pwd:{}", remote.password))
+    );
+    let mut seen = Vec::new();
+    while let Some(event) = ice_events.try_next() {
+        seen.push(event);
+    }
+    let checking = IceTransportEvent::StateChange(IceTransportState::Checking);
+    assert!(seen.contains(&checking), "{seen:?}");
+    assert!(
+        seen.iter()
+            .any(|event| matches!(event, IceTransportEvent::SelectedCandidatePairChange(_)))
+    );
+
+    assert_eq!(
+        bounded("sctp", sctp_events.next()).await,
+        Some(SctpTransportState::Connected)
+    );
+    assert_eq!(sctp.state(), SctpTransportState::Connected);
+    assert_eq!(sctp.transport(), Some(dtls.clone()));
+    assert_eq!(sctp.max_message_size(), Some(262_144));
+    assert!(sctp.max_channels().is_some_and(|count| count > 100));
+    alice.close();
+    assert_eq!(dtls.state(), DtlsTransportState::Closed);
+    assert_eq!(ice.state(), IceTransportState::Closed);
+    assert_eq!(sctp.state(), SctpTransportState::Closed);
+    assert_eq!(ice_events.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tones_are_told_as_they_begin() {
+    let (alice, bob) = (connection(), connection());
+    let (sound, _writer) = track(MediaKind::Audio);
+    let sender = alice.add_track(&sound, &[]).expect("a sender");
+    let dtmf = sender.dtmf().expect("a sender of sound");
+    assert!(!dtmf.can_insert_dtmf());
+    negotiate(&alice, &bob).await;
+    connected(&alice).await;
+    assert!(dtmf.can_insert_dtmf());
+    let mut tones = dtmf.events();
+    assert_eq!(
+        dtmf.insert_dtmf("x").map_err(|error| error.name()),
+        Err("InvalidCharacterError")
+    );
+    dtmf.insert_dtmf("1#").expect("tones");
+    for expected in ["1", "#", ""] {
+        let tone = bounded("tone", tones.next()).await;
+        assert_eq!(tone.as_deref(), Some(expected));
+    }
+    assert_eq!(dtmf.tone_buffer(), "");
+}
+
+async fn until(
+    pc: &PeerConnection,
+    what: &str,
+    enough: impl Fn(&StatsReport) -> bool,
+) -> StatsReport {
+    for _ in 0..600 {
+        let report = pc.stats().await;
+        if enough(&report) {
+            return report;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{what}: {}", pc.stats().await.to_json());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn set_parameters_scales_what_is_sent() {
+    let (alice, bob) = (connection(), connection());
+    let (pictures, writer) = track(MediaKind::Video);
+    let sender = alice.add_track(&pictures, &[]).expect("a sender");
+    show(writer, 320, 240);
+    negotiate(&alice, &bob).await;
+    let width = |report: &StatsReport| report.outbound().next()?.frame_width;
+    until(&alice, "pictures are sent", |report| {
+        width(report) == Some(320)
+    })
+    .await;
+    let mut parameters = sender.parameters().expect("parameters");
+    parameters.encodings[0].scale_resolution_down_by = Some(2.0);
+    parameters.encodings[0].max_framerate = Some(5.0);
+    sender.set_parameters(parameters).await.expect("set");
+    let report = until(&alice, "pictures are smaller and fewer", |report| {
+        let slower = report
+            .outbound()
+            .next()
+            .and_then(|stream| stream.frames_per_second)
+            .is_some_and(|rate| rate < 8.0);
+        width(report) == Some(160) && slower
+    })
+    .await;
+    let stream = report.outbound().next().expect("a stream");
+    assert_eq!(
+        (stream.frame_width, stream.frame_height),
+        (Some(160), Some(120))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn simulcast_encodes_every_encoding() {
+    let (alice, bob) = (connection(), connection());
+    let (pictures, writer) = track(MediaKind::Video);
+    let rids = ["q", "h", "f"];
+    let encodings = rids.map(|rid| RtpEncodingParameters {
+        rid: Some(rid.into()),
+        ..RtpEncodingParameters::default()
+    });
+    let init = TransceiverInit {
+        direction: TransceiverDirection::SendOnly,
+        send_encodings: encodings.to_vec(),
+        track: Some(pictures),
+        ..TransceiverInit::default()
+    };
+    let transceiver = alice
+        .add_transceiver(MediaKind::Video, init)
+        .expect("a transceiver");
+    negotiate(&alice, &bob).await;
+    let received = incoming_track(&bob).await;
+    let mut frames = received.receiver.encoded_frames();
+    tokio::spawn(async move { while frames.next().await.is_some() {} });
+    show(writer, 640, 360);
+    until(&bob, "three streams", |report| {
+        report
+            .inbound()
+            .filter(|stream| stream.frames_received > Some(5))
+            .count()
+            == 3
+    })
+    .await;
+    let report = until(&alice, "three encodings", |report| {
+        report
+            .outbound()
+            .filter(|stream| stream.frames_encoded > Some(5))
+            .count()
+            == 3
+    })
+    .await;
+    let mut sizes: Vec<_> = report
+        .outbound()
+        .map(|stream| {
+            (
+                stream.encoding_index,
+                stream.rid.clone(),
+                stream.frame_width,
+            )
+        })
+        .collect();
+    sizes.sort();
+    let expected = [(0, "q", 160), (1, "h", 320), (2, "f", 640)];
+    let expected = expected.map(|(index, rid, width)| (index, Some(rid.into()), Some(width)));
+    assert_eq!(sizes, expected);
+
+    // One that is switched off stops; the others go on.
+    let sender = transceiver.sender();
+    let mut parameters = sender.parameters().expect("parameters");
+    parameters.encodings[1].active = false;
+    sender.set_parameters(parameters).await.expect("set");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let count = |report: &StatsReport, rid: &str| {
+        let mut streams = report.outbound();
+        let stream = streams.find(|stream| stream.rid.as_deref() == Some(rid));
+        stream.and_then(|stream| stream.frames_encoded).unwrap_or(0)
+    };
+    let before = alice.stats().await;
+    let after = until(&alice, "the others go on", |report| {
+        count(report, "f") > count(&before, "f") + 5
+    })
+    .await;
+    assert_eq!(count(&after, "h"), count(&before, "h"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_run_through_the_transforms_of_both_sides() {
+    let (alice, bob) = (connection(), connection());
+    let (pictures, writer) = track(MediaKind::Video);
+    let sender = alice.add_track(&pictures, &[]).expect("a sender");
+    // The first bytes tell keyframes from others.
+    let turn = |frame: &mut peerconnection::RtcEncodedFrame| {
+        let bytes = frame.data.iter().enumerate();
+        frame.data = bytes
+            .map(|(index, byte)| if index < 10 { *byte } else { !*byte })
+            .collect();
+    };
+    let (sent, received) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let count = Arc::clone(&sent);
+    let transform = EncodedTransform::new(move |mut frames| async move {
+        while let Some(mut frame) = frames.read().await {
+            assert_eq!(frame.metadata().mime_type, "video/VP8");
+            turn(&mut frame);
+            count.fetch_add(1, Ordering::Relaxed);
+            frames.write(frame);
+        }
+    });
+    sender.set_transform(Some(transform)).expect("set");
+    negotiate(&alice, &bob).await;
+    let event = incoming_track(&bob).await;
+    let count = Arc::clone(&received);
+    let transform = EncodedTransform::map(move |mut frame| {
+        turn(&mut frame);
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(frame)
+    });
+    event.receiver.set_transform(Some(transform)).expect("set");
+    let mut shown = event.track.subscribe_video().expect("a video track");
+    show(writer, 320, 240);
+    bounded("pictures", async {
+        let mut read = 0;
+        while read < 10 {
+            let picture = shown.recv().await.expect("pictures");
+            read += u32::from(read_counter(&picture).is_some());
+        }
+    })
+    .await;
+    assert!(sent.load(Ordering::Relaxed) >= 10);
+    assert!(received.load(Ordering::Relaxed) >= 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sframe_hides_frames_from_everybody_without_the_key() {
+    let (alice, bob) = (connection(), connection());
+    let (pictures, writer) = track(MediaKind::Video);
+    let sender = alice.add_track(&pictures, &[]).expect("a sender");
+    let base_key = *b"sixteen octets!!";
+    let mut keys = Sframe::new(SframeSuite::Aes128Gcm);
+    keys.add_encryption_key(1, &base_key).expect("a key");
+    sender.set_transform(Some(keys.encryptor(1))).expect("set");
+    negotiate(&alice, &bob).await;
+    let event = incoming_track(&bob).await;
+    let mut shown = event.track.subscribe_video().expect("a video track");
+    show(writer, 320, 240);
+    // Without the key nothing can be seen.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (mut shown_so_far, mut readable) = (0, 0);
+    while let Some(picture) = shown.try_recv() {
+        shown_so_far += 1;
+        readable += u32::from(read_counter(&picture).is_some());
+    }
+    assert!(readable * 4 <= shown_so_far, "{readable} of {shown_so_far}");
+    let mut keys = Sframe::new(SframeSuite::Aes128Gcm);
+    keys.add_decryption_key(1, &base_key).expect("a key");
+    event
+        .receiver
+        .set_transform(Some(keys.decryptor()))
+        .expect("set");
+    bounded("pictures", async {
+        let mut read = 0;
+        while read < 10 {
+            let picture = shown.recv().await.expect("pictures");
+            read += u32::from(read_counter(&picture).is_some());
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn get_stats_selects_by_track() {
+    let (alice, bob) = (connection(), connection());
+    let (pictures, writer) = track(MediaKind::Video);
+    let (sound, _sound) = track(MediaKind::Audio);
+    alice.add_track(&pictures, &[]).expect("a sender");
+    alice.add_track(&sound, &[]).expect("a sender");
+    show(writer, 320, 240);
+    negotiate(&alice, &bob).await;
+    until(&alice, "pictures are sent", |report| {
+        report
+            .outbound()
+            .any(|stream| stream.frames_encoded > Some(3))
+    })
+    .await;
+    let kinds = |report: &StatsReport| -> Vec<String> {
+        let json = report.to_json();
+        let entries = json.as_object().expect("an object").values();
+        let mut kinds: Vec<String> = entries
+            .map(|entry| entry["type"].as_str().expect("a type").to_owned())
+            .collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    };
+    let report = alice.stats_of(&pictures).await.expect("statistics");
+    assert_eq!(report.outbound().count(), 1);
+    let kinds = kinds(&report);
+    for kind in [
+        "outbound-rtp",
+        "codec",
+        "transport",
+        "media-source",
+        "certificate",
+        "candidate-pair",
+    ] {
+        assert!(
+            kinds.iter().any(|known| known == kind),
+            "{kind} in {kinds:?}"
+        );
+    }
+    assert!(!kinds.iter().any(|kind| kind == "peer-connection"));
+    let (stranger, _writer) = track(MediaKind::Video);
+    let error = alice.stats_of(&stranger).await.expect_err("not in use");
+    assert_eq!(error.name(), "InvalidAccessError");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(deprecated, reason = "these are what is tested")]
+async fn the_older_names_still_work() {
+    let (alice, bob) = (connection(), connection());
+    let (sound, _sound) = track(MediaKind::Audio);
+    let (pictures, _pictures) = track(MediaKind::Video);
+    let stream = MediaStream::new([sound.clone(), pictures.clone()]);
+    alice.add_stream(&stream).expect("added");
+    assert_eq!(alice.senders().len(), 2);
+    assert_eq!(alice.local_streams().len(), 1);
+    assert!(alice.create_dtmf_sender(&sound).is_ok());
+    assert!(alice.create_dtmf_sender(&pictures).is_err());
+    let mut events = bob.events();
+    negotiate(&alice, &bob).await;
+    let added = bounded("addstream", async {
+        loop {
+            match events.next().await.expect("more events") {
+                Event::AddStream(stream) => return stream,
+                Event::Track(_) => panic!("the stream comes before its tracks"),
+                _ => {}
+            }
+        }
+    })
+    .await;
+    assert_eq!(added.id(), stream.id());
+    assert_eq!(bob.remote_streams().len(), 1);
+    assert!(bob.stream_by_id(stream.id()).is_some() && bob.stream_by_id("other").is_none());
+    alice.remove_stream(&stream).expect("removed");
+    assert!(alice.local_streams().is_empty());
+    negotiate(&alice, &bob).await;
+    bounded("removestream", async {
+        loop {
+            if let Event::RemoveStream(removed) = events.next().await.expect("more events") {
+                assert_eq!(removed.id(), stream.id());
+                return;
+            }
+        }
+    })
+    .await;
+    assert!(bob.remote_streams().is_empty());
+}
+
+/// Vouches for everybody by writing down what they say.
+struct Notary;
+
+impl IdentityProvider for Notary {
+    fn domain(&self) -> &str {
+        "notary.example"
+    }
+
+    fn generate_assertion<'a>(
+        &'a self,
+        contents: &'a str,
+        options: &'a IdentityProviderOptions,
+    ) -> IdentityFuture<'a, String> {
+        Box::pin(async move {
+            let user = options
+                .username_hint
+                .as_deref()
+                .ok_or("nobody is logged in")?;
+            Ok(format!("{user}\n{contents}"))
+        })
+    }
+
+    fn validate_assertion<'a>(
+        &'a self,
+        assertion: &'a str,
+    ) -> IdentityFuture<'a, IdentityValidation> {
+        Box::pin(async move {
+            let (user, contents) = assertion.split_once('\n').ok_or("not one of ours")?;
+            Ok(IdentityValidation {
+                identity: format!("{user}@notary.example"),
+                contents: contents.into(),
+            })
+        })
+    }
+}
+
+fn named(user: &str) -> IdentityProviderOptions {
+    IdentityProviderOptions {
+        username_hint: Some(user.into()),
+        ..IdentityProviderOptions::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_peers_identity_is_what_its_provider_asserts() {
+    let (alice, bob) = (connection(), connection());
+    alice
+        .create_data_channel("", Default::default())
+        .expect("a channel");
+    let nobody = alice.identity_assertion().await.expect_err("no provider");
+    assert_eq!(nobody.name(), "InvalidStateError");
+    alice
+        .set_identity_provider(Arc::new(Notary), named("alice"))
+        .expect("set");
+    negotiate(&alice, &bob).await;
+    let offer = alice.local_description().expect("the offer");
+    assert_eq!(offer.sdp.matches("a=identity:").count(), 1);
+    let identity = bounded("identity", bob.peer_identity())
+        .await
+        .expect("somebody");
+    assert_eq!(identity.name, "alice@notary.example");
+    assert_eq!(identity.idp, "notary.example");
+    connected(&bob).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_somebody_else_is_refused() {
+    let alice = connection();
+    alice
+        .create_data_channel("", Default::default())
+        .expect("a channel");
+    alice
+        .set_identity_provider(Arc::new(Notary), named("alice"))
+        .expect("set");
+    alice.set_local_description(None).await.expect("an offer");
+    let offer = alice.local_description().expect("the offer");
+    let detail = |error: Error| match error {
+        Error::Rtc(error) => error.detail,
+        other => panic!("{other}"),
+    };
+    let expects = |name: &str| {
+        connection_with(Configuration {
+            peer_identity: Some(name.into()),
+            ..Configuration::default()
+        })
+    };
+    expects("alice@notary.example")
+        .set_remote_description(&offer)
+        .await
+        .expect("it is alice");
+    let refused = expects("carol@notary.example")
+        .set_remote_description(&offer)
+        .await
+        .expect_err("it is not carol");
+    assert_eq!(detail(refused), RtcErrorDetail::IdpTokenInvalid);
+
+    // Another certificate than the one that was vouched for, as a man in the middle would have it.
+    let mut changed = offer.clone();
+    let place = changed
+        .sdp
+        .find("a=fingerprint:sha-256 ")
+        .expect("a fingerprint")
+        + 22;
+    let digit = if &changed.sdp[place..=place] == "0" {
+        "1"
+    } else {
+        "0"
+    };
+    changed.sdp.replace_range(place..=place, digit);
+    let bob = connection();
+    bob.set_remote_description(&changed).await.expect("taken");
+    let refused = bob.peer_identity().await.expect_err("not vouched for");
+    assert_eq!(detail(refused), RtcErrorDetail::IdpTokenInvalid);
+}

@@ -1,5 +1,10 @@
 //! Whole connections through a real coturn, over every transport it has, with `iceTransportPolicy: relay`.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real servers need the real clock"
+)]
+
 mod common;
 
 use common::coturn::{Coturn, PASSWORD, USERNAME};
@@ -8,6 +13,11 @@ use peerconnection::ice::{CandidateType, Protocol};
 use peerconnection::{
     Configuration, Event, IceServer, IceTransportPolicy, NetworkOptions, PeerConnection,
 };
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::net::UdpSocket;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 fn relayed(urls: Vec<String>, password: &str) -> Configuration {
     Configuration {
@@ -128,6 +138,65 @@ async fn a_wrong_password_and_an_untrusted_certificate_are_told() {
     assert_eq!((errors[0].0.as_str(), errors[0].1), (url.as_str(), 701));
 }
 
+/// An allocation from this port that nobody releases, as a program that crashed leaves it behind.
+fn leave_an_allocation(server: &Coturn, socket: &UdpSocket) {
+    let credentials = turn::Credentials::password(USERNAME, PASSWORD);
+    let config = turn::Config::new(server.addr, turn::Transport::Udp, credentials);
+    let mut client = turn::Client::new(Instant::now(), config, StdRng::seed_from_u64(1));
+    (socket.set_read_timeout(Some(Duration::from_secs(5)))).expect("set");
+    let mut buf = Vec::new();
+    while client.relayed().is_none() {
+        buf.clear();
+        while client.poll_transmit(Instant::now(), &mut buf).is_some() {
+            socket.send_to(&buf, server.addr).expect("sent");
+            buf.clear();
+        }
+        let mut answer = [0; 1500];
+        let (length, from) = socket.recv_from(&mut answer).expect("an answer");
+        client.handle_datagram(Instant::now(), from, &answer[..length]);
+    }
+}
+
+/// Two neighbouring ports of 127.0.0.1, the first one bound.
+fn two_ports() -> (UdpSocket, RangeInclusive<u16>) {
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let port = socket.local_addr().expect("bound").port();
+        if port < u16::MAX && UdpSocket::bind(("127.0.0.1", port + 1)).is_ok() {
+            return (socket, port..=port + 1);
+        }
+    }
+}
+
+/// RFC 8656 §7.4: 437 (Allocation Mismatch).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_whose_allocation_the_server_still_knows_gives_way_to_another() {
+    let Some(server) = Coturn::start() else {
+        return;
+    };
+    let (socket, ports) = two_ports();
+    leave_an_allocation(&server, &socket);
+    drop(socket);
+    let url = format!("turn:{}", server.addr);
+    let network = NetworkOptions {
+        port_range: Some(ports.clone()),
+        ..loopback()
+    };
+    let alice = PeerConnection::builder(relayed(vec![url.clone()], PASSWORD))
+        .network(network)
+        .build()
+        .expect("a connection");
+    let bob = side(&server, &url, true);
+    let (ours, theirs) = connect(&alice, &bob).await;
+    exchange(&ours, &theirs).await;
+    exchange(&theirs, &ours).await;
+    let (_, report) = alice.ice_reports().remove(0);
+    let pair = (report.pairs.iter()).find(|pair| pair.selected);
+    let pair = &pair.expect("a selected pair").pair;
+    assert_eq!(pair.local.typ, CandidateType::Relayed, "{report}");
+    assert_eq!(pair.path.local.port(), *ports.end(), "{report}");
+}
+
 /// A dead server's error comes late; the connection does not wait for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_server_does_not_delay_a_living_one() {
@@ -135,7 +204,7 @@ async fn a_dead_server_does_not_delay_a_living_one() {
         return;
     };
     // Sockets that never answer.
-    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
     let dead = [
         format!("turn:{}", silent.local_addr().expect("bound")),

@@ -232,9 +232,13 @@ impl Agent {
             return;
         };
         let (id, base, protocol) = (relay.id, relay.base, relay.config.protocol);
+        let moved = protocol == Protocol::Udp && relay.local != base;
         let server: (IpAddr, Box<str>) = (relay.config.addr.ip(), relay.config.url.as_str().into());
-        // What the server sees of a UDP socket is a server-reflexive candidate, too.
-        if protocol == Protocol::Udp && self.config.transport_policy == TransportPolicy::All {
+        // What the server sees of a UDP socket is a server-reflexive candidate, too; that of a port for the relay alone is none.
+        if protocol == Protocol::Udp
+            && !moved
+            && self.config.transport_policy == TransportPolicy::All
+        {
             self.add_local(NewCandidate {
                 typ: CandidateType::ServerReflexive,
                 addr: mapped,

@@ -22,7 +22,7 @@ use crate::session::{ChannelId, ChannelState, Event, Parts, Session, Transmit};
 use socket::Socket;
 use std::cell::Cell;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Instant, SystemTime};
@@ -322,6 +322,7 @@ impl Inner {
                 };
                 self.streams.connect(&connection, key, framing, url);
             }
+            Event::OpenPort { transport, beside } => self.open_port(&connection, transport, beside),
             Event::Disconnect { transport, path } => self.streams.close(&stream::Key {
                 transport: Some(transport),
                 path,
@@ -329,6 +330,19 @@ impl Inner {
             event => return Some(event),
         }
         None
+    }
+
+    /// A socket for one relay alone, at whose server the port of `beside` is taken.
+    fn open_port(&mut self, connection: &Connection, transport: usize, beside: SocketAddr) {
+        let opened = Socket::bind(SocketAddr::new(beside.ip(), 0), &connection.options);
+        let opened = opened
+            .inspect_err(|error| tracing::debug!(%beside, %error, "no other UDP socket"))
+            .ok();
+        let local = opened.as_ref().map(Socket::local);
+        let now = Instant::now();
+        if (self.session).port_opened(now, transport, beside, local) {
+            self.sockets.extend(opened.map(Arc::new));
+        }
     }
 
     fn dispatch(&mut self) {

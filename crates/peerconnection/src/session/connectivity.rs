@@ -227,6 +227,23 @@ impl Session {
         self.drain_agents(now);
     }
 
+    /// The socket that [`Event::OpenPort`] asked for is open; `None` when there can be none. It serves the relay of that transport
+    /// alone and is no [local socket](Self::add_local_socket). `false` when nobody waits for it any more: close it then.
+    pub fn port_opened(
+        &mut self,
+        now: Instant,
+        transport: usize,
+        beside: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> bool {
+        let mut taken = false;
+        for one in self.transports_for(Some(transport)) {
+            taken |= one.agent.handle_port(now, beside, local);
+        }
+        self.drain_agents(now);
+        taken
+    }
+
     fn transports_for(&mut self, number: Option<usize>) -> impl Iterator<Item = &mut Transport> {
         (self.transports.iter_mut())
             .filter(move |transport| number.is_none_or(|number| transport.number == number))
@@ -514,6 +531,10 @@ impl Session {
                 ice::Event::Disconnect(path) => self.events.push_back(Event::Disconnect {
                     transport: number,
                     path,
+                }),
+                ice::Event::OpenPort { beside } => self.events.push_back(Event::OpenPort {
+                    transport: number,
+                    beside,
                 }),
                 ice::Event::LocalCandidateRemoved(candidate) => {
                     transport.forget_candidate(&candidate);

@@ -7,7 +7,7 @@ use crate::states::{
     DtlsTransportState, IceConnectionState, IceGatheringState, IceTransportState,
     PeerConnectionState, SignalingState,
 };
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Something that happened, in the order the W3C text prescribes.
 #[derive(Debug, Clone)]
@@ -57,6 +57,14 @@ pub enum Event {
         transport: usize,
         /// Its name.
         path: ice::Path,
+    },
+    /// Open one more UDP socket on the IP address of `beside`, and report it with
+    /// [`Session::port_opened`](super::Session::port_opened): a TURN server knows an allocation of that socket already (RFC 8656 §7.4).
+    OpenPort {
+        /// Which transport needs it.
+        transport: usize,
+        /// A socket of the session.
+        beside: SocketAddr,
     },
     /// A DTLS transport changed its state.
     DtlsStateChange {

@@ -336,7 +336,11 @@ async fn restarts_with(browser: &str) {
     let flow = Flow::start(&channel, &incoming);
     flow.goes_on(&mut page).await;
     let before = selected(&pc).0.ufrag;
-    let sdp = bounded("gathering", offer(&pc, &OfferOptions { ice_restart: true })).await;
+    let restart = OfferOptions {
+        ice_restart: true,
+        ..OfferOptions::default()
+    };
+    let sdp = bounded("gathering", offer(&pc, &restart)).await;
     let answer = page.ask(&json!({ "reanswer": sdp })).await;
     (pc.set_remote_description(&SessionDescription::answer(answer))
         .await)

@@ -91,6 +91,18 @@ pub struct IceCandidateInit {
     pub username_fragment: Option<String>,
 }
 
+impl IceCandidateInit {
+    /// A candidate, as opposed to the end of them, is one of some section (W3C WebRTC §4.4.2, `addIceCandidate`).
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if !self.candidate.is_empty() && self.sdp_mid.is_none() && self.sdp_m_line_index.is_none() {
+            return Err(Error::Type(
+                "a candidate needs sdp_mid or sdp_m_line_index".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// `RTCIceCandidate` (W3C WebRTC §4.8.1): a gathered candidate, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IceCandidate {

@@ -55,6 +55,7 @@ mod error;
 mod events;
 mod identity;
 mod legacy;
+mod operations;
 mod peer_connection;
 mod pipeline;
 mod registry;

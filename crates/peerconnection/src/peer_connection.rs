@@ -26,6 +26,9 @@ use std::sync::Arc;
 
 /// `RTCPeerConnection`: a connection to one peer.
 ///
+/// The operations that make and apply descriptions are done one after the other, in the order in which their futures were
+/// first polled, and [`Event::NegotiationNeeded`](crate::Event::NegotiationNeeded) comes when none is under way.
+///
 /// Clones are handles to the same connection. It is closed when the last handle to it, or to one of its data
 /// channels, is dropped. It needs a tokio runtime around it when it is made.
 ///
@@ -180,9 +183,12 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, or when the peer's offer waits for its answer.
     pub async fn create_offer(&self, options: &OfferOptions) -> Result<SessionDescription, Error> {
-        self.assert_identity().await?;
-        self.connection
-            .command(|session, _| session.create_offer(options))
+        let operation = async {
+            self.assert_identity().await?;
+            self.connection
+                .command(|session, _| session.create_offer(options))
+        };
+        self.connection.chain(operation).await
     }
 
     /// `createAnswer`.
@@ -190,9 +196,12 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, or when there is no offer to answer.
     pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
-        self.assert_identity().await?;
-        self.connection
-            .command(|session, _| session.create_answer())
+        let operation = async {
+            self.assert_identity().await?;
+            self.connection
+                .command(|session, _| session.create_answer())
+        };
+        self.connection.chain(operation).await
     }
 
     /// `setLocalDescription`; `None` makes the offer or answer that is due. Candidates are gathered from here on.
@@ -204,13 +213,16 @@ impl PeerConnection {
         &self,
         description: Option<SessionDescription>,
     ) -> Result<(), Error> {
-        if description.is_none() {
-            self.assert_identity().await?;
-        }
-        self.connection
-            .command(|session, now| session.set_local_description(now, description))?;
-        self.connection.gather();
-        Ok(())
+        let operation = async {
+            if description.is_none() {
+                self.assert_identity().await?;
+            }
+            self.connection
+                .command(|session, now| session.set_local_description(now, description))?;
+            self.connection.gather();
+            Ok(())
+        };
+        self.connection.chain(operation).await
     }
 
     /// `setRemoteDescription`. An offer that meets a local one rolls that back, as perfect negotiation needs it.
@@ -222,12 +234,15 @@ impl PeerConnection {
         &self,
         description: &SessionDescription,
     ) -> Result<(), Error> {
-        let target = self
-            .connection
-            .query(|session| session.configuration().peer_identity.clone());
-        self.identity.verify(description, target.as_deref()).await?;
-        self.connection
-            .command(|session, now| session.set_remote_description(now, description))
+        let operation = async {
+            let target = self
+                .connection
+                .query(|session| session.configuration().peer_identity.clone());
+            self.identity.verify(description, target.as_deref()).await?;
+            self.connection
+                .command(|session, now| session.set_remote_description(now, description))
+        };
+        self.connection.chain(operation).await
     }
 
     /// `addIceCandidate`; `None` is the end of the peer's candidates.
@@ -238,8 +253,15 @@ impl PeerConnection {
         &self,
         candidate: Option<&IceCandidateInit>,
     ) -> Result<(), Error> {
-        self.connection
-            .command(|session, now| session.add_ice_candidate(now, candidate))
+        let operation = async {
+            self.connection
+                .command(|session, now| session.add_ice_candidate(now, candidate))
+        };
+        // What is no candidate at all does not wait for its turn.
+        if let Some(init) = candidate {
+            init.check()?;
+        }
+        self.connection.chain(operation).await
     }
 
     /// `restartIce`.

@@ -44,16 +44,18 @@ impl RtpSender {
     ///
     /// # Errors
     /// `TypeError` for a track of the other kind, `InvalidStateError` when the transceiver is stopped.
-    pub fn replace_track(&self, track: Option<&MediaStreamTrack>) -> Result<(), Error> {
+    pub async fn replace_track(&self, track: Option<&MediaStreamTrack>) -> Result<(), Error> {
         if track.is_some_and(|track| track.kind() != self.shared.kind()) {
             return Err(Error::Type("a sender keeps the kind of its track".into()));
         }
         let id = track.map(|track| track.id().to_owned());
-        self.shared
-            .connection()?
-            .command(|session, _| session.replace_track(self.id(), id))?;
-        self.shared.set_local_track(track.cloned());
-        Ok(())
+        let connection = self.shared.connection()?;
+        let operation = async {
+            connection.command(|session, _| session.replace_track(self.id(), id))?;
+            self.shared.set_local_track(track.cloned());
+            Ok(())
+        };
+        connection.chain(operation).await
     }
 
     /// `setStreams`: the streams that the peer sees the track in, from the next negotiation on.

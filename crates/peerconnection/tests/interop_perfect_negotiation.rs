@@ -173,7 +173,7 @@ impl Native {
         None
     }
 
-    fn change_something(&mut self) {
+    async fn change_something(&mut self) {
         let live: Vec<_> = self
             .pc
             .transceivers()
@@ -223,6 +223,7 @@ impl Native {
                 live[picked]
                     .sender()
                     .replace_track(Some(&track))
+                    .await
                     .expect("replaced");
             }
             6 if self.may_restart => self.pc.restart_ice(),
@@ -311,7 +312,7 @@ async fn renegotiate_with(name: &str, seed: u64, native_polite: bool) {
                 round += 1;
                 next_round = Instant::now() + Duration::from_millis(native.rng.random_range(10..150));
                 browser.send(json!({ "round": round })).await;
-                native.change_something();
+                native.change_something().await;
                 None
             }
         };

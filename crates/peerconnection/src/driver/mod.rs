@@ -18,6 +18,7 @@ mod task;
 
 use crate::configuration::Configuration;
 use crate::error::Error;
+use crate::operations::Operations;
 use crate::session::{ChannelId, ChannelState, Event, Parts, Session, Transmit};
 use socket::Socket;
 use std::cell::Cell;
@@ -73,6 +74,7 @@ pub(crate) struct Connection {
     /// Wakes the task: events to hand out, an earlier deadline, sockets to watch.
     wake: Notify,
     abandoned: Mutex<Vec<ChannelId>>,
+    pub(crate) operations: Operations,
     options: NetworkOptions,
 }
 
@@ -138,6 +140,7 @@ impl Connection {
             }),
             wake: Notify::new(),
             abandoned: Mutex::new(Vec::new()),
+            operations: Operations::default(),
             options,
         });
         let hub = hub(&connection);

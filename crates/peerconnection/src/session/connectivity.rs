@@ -96,11 +96,7 @@ impl Session {
     ) -> Result<(), Error> {
         let end = IceCandidateInit::default();
         let init = candidate.unwrap_or(&end);
-        if !init.candidate.is_empty() && init.sdp_mid.is_none() && init.sdp_m_line_index.is_none() {
-            return Err(Error::Type(
-                "a candidate needs sdp_mid or sdp_m_line_index".into(),
-            ));
-        }
+        init.check()?;
         if self.is_closed() {
             return Err(Error::InvalidState("the connection is closed".into()));
         }

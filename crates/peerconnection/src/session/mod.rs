@@ -138,6 +138,8 @@ pub struct Session {
     /// Whether a local description was ever set.
     described: bool,
     negotiation_check_due: bool,
+    /// How many asynchronous operations are under way: the length of `[[Operations]]`.
+    operations: usize,
     /// Names the next result of `getParameters`.
     next_transaction: u64,
     states: States,
@@ -212,6 +214,7 @@ impl Session {
             sources: Vec::new(),
             described: false,
             negotiation_check_due: false,
+            operations: 0,
             next_transaction: 1,
             states: States {
                 gathering: IceGatheringState::New,
@@ -287,6 +290,16 @@ impl Session {
             self.jsep.restart_ice();
             self.negotiation_check_due = true;
         }
+    }
+
+    /// An asynchronous operation has begun: while any is under way, negotiation is not asked for (W3C WebRTC §4.7.3).
+    pub(crate) fn begin_operation(&mut self) {
+        self.operations += 1;
+    }
+
+    /// An asynchronous operation is over.
+    pub(crate) fn end_operation(&mut self) {
+        self.operations = self.operations.saturating_sub(1);
     }
 
     /// `signalingState`.
@@ -703,16 +716,15 @@ impl Session {
         if let Some((transport, bps)) = self.media.poll_estimate() {
             return Some(Event::TargetBitrate { transport, bps });
         }
-        if std::mem::take(&mut self.negotiation_check_due) && self.jsep.update_negotiation_needed()
-        {
-            return Some(Event::NegotiationNeeded);
-        }
-        None
+        let check = self.operations == 0 && std::mem::take(&mut self.negotiation_check_due);
+        (check && self.jsep.update_negotiation_needed()).then_some(Event::NegotiationNeeded)
     }
 
     /// Whether [`Session::poll_event`], [`Session::poll_frame`] or [`Session::poll_packet`] has something to give.
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty() || self.negotiation_check_due || self.media.has_frames()
+        !self.events.is_empty()
+            || (self.negotiation_check_due && self.operations == 0)
+            || self.media.has_frames()
     }
 
     /// `close`: everything ends at once.

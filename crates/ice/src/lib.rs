@@ -35,7 +35,7 @@
 //! | `config` | [`Config`], [`Timing`], [`LocalSocket`], [`Server`] |
 //! | `credentials` | [`Parameters`] |
 //! | `event` | [`Event`], [`State`], [`Input`], [`Transmit`], [`Frame`], [`Path`] |
-//! | `mux` | [`receiver_ufrag`]: many agents behind one port |
+//! | `mux` | [`Mux`]: many agents behind one port |
 //! | `report` | [`Report`]: every candidate and pair, and what became of it |
 //! | `counters` | [`Counters`]: what was dropped, by reason |
 #![forbid(unsafe_code)]
@@ -61,7 +61,7 @@ pub use config::{Config, InterfaceKind, LocalSocket, Role, Server, Timing, Trans
 pub use counters::Counters;
 pub use credentials::Parameters;
 pub use event::{DropReason, Event, Frame, Framing, GatheringState, Input, Path, State, Transmit};
-pub use mux::receiver_ufrag;
+pub use mux::{Mux, MuxCounters, MuxKey};
 pub use pair::{CandidatePair, PairFailure, PairState, PairStats};
 pub use priority::{PairPriority, Priority};
 pub use report::{CandidateReport, PairReport, Report, ServerReport};

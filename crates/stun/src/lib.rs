@@ -30,7 +30,7 @@ pub use integrity::{
     FingerprintError, Integrity, IntegrityError, IntegrityKey, PasswordAlgorithm, opaque_string,
     userhash,
 };
-pub use message::{Attributes, ChangeRequest, Message, ParseError, is_message};
+pub use message::{Attributes, ChangeRequest, Message, ParseError, is_message, peek};
 pub use server::{Reply, Server, ServerStats};
 pub use transaction::{RELIABLE_TIMEOUT, Retransmission, RtoEstimator, TimedOut, Transaction};
 pub use types::{Class, ErrorCode, Family, HEADER_LEN, MAGIC_COOKIE, Method, TransactionId};

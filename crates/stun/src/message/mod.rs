@@ -79,6 +79,16 @@ pub fn is_message(data: &[u8]) -> bool {
     }
 }
 
+/// Class, method and transaction of what [could be STUN](is_message); nothing else of it is looked at.
+pub fn peek(data: &[u8]) -> Option<(Class, Method, TransactionId)> {
+    if !is_message(data) {
+        return None;
+    }
+    let [t0, t1, _, _, _, _, _, _, id @ ..] = *data.first_chunk::<HEADER_LEN>()?;
+    let (class, method) = unpack_type(u16::from_be_bytes([t0, t1]));
+    Some((class, method, TransactionId(id)))
+}
+
 impl<'a> Message<'a> {
     /// Reads exactly one message.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {

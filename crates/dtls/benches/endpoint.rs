@@ -3,42 +3,19 @@
 //! `cargo bench -p pc-dtls`
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use measure::{median, thread_cpu_time};
 use pc_dtls::{
     Certificate, CertificateParams, Config, Endpoint, Event, HashAlgorithm, Role, State, Versions,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
 #[global_allocator]
-static GLOBAL: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 /// Two endpoints and what went between them.
 struct Pair {
@@ -87,18 +64,6 @@ fn connect(certificates: &[Certificate; 2], versions: Versions, now: Instant) ->
     pair
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-/// What this thread has had of the CPU, where Linux tells; by the clock, a busy machine's other work counts as well.
-fn on_cpu() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanoseconds))
-}
-
 fn handshakes(certificates: &[Certificate; 2]) {
     println!("handshake, both ends, ECDSA P-256, x25519, mutual certificates");
     for (name, versions) in [
@@ -110,14 +75,14 @@ fn handshakes(certificates: &[Certificate; 2]) {
         let now = Instant::now();
         let mut times = Vec::new();
         let mut last = None;
-        let before = on_cpu();
+        let before = thread_cpu_time();
         for _ in 0..HANDSHAKES {
             let start = Instant::now();
             last = Some(connect(certificates, versions, now));
             times.push(start.elapsed());
         }
         let cpu = before
-            .zip(on_cpu())
+            .zip(thread_cpu_time())
             .map(|(before, after)| (after - before) / HANDSHAKES);
         if let Some(cpu) = cpu {
             println!("  {name}: {cpu:?} of CPU on average");
@@ -125,7 +90,7 @@ fn handshakes(certificates: &[Certificate; 2]) {
         let pair = last.unwrap();
         println!(
             "  {name}: {:?} by the clock; client {} bytes in {} datagrams, server {} in {}",
-            median(times),
+            median(&times),
             pair.bytes[0],
             pair.datagrams[0],
             pair.bytes[1],
@@ -138,7 +103,7 @@ fn handshakes(certificates: &[Certificate; 2]) {
         black_box(certificate(seed));
         times.push(start.elapsed());
     }
-    println!("  a certificate: {:?}", median(times));
+    println!("  a certificate: {:?}", median(&times));
 }
 
 fn certificate(seed: u64) -> Certificate {
@@ -165,18 +130,18 @@ impl Cost {
     }
 
     fn measure(&mut self, round: impl FnOnce()) {
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = measure::allocations();
         let start = Instant::now();
         round();
         let took = start.elapsed();
         if !self.times.is_empty() {
-            self.allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+            self.allocations += measure::allocations() - before;
         }
         self.times.push(took);
     }
 
     fn nanoseconds(&self) -> f64 {
-        median(self.times.clone()).as_nanos() as f64 / BATCH as f64
+        median(&self.times).as_nanos() as f64 / BATCH as f64
     }
 
     fn per_record(&self) -> f64 {

@@ -7,34 +7,11 @@
 
 use ice::{Agent, Config, LocalSocket, Path, Role, State};
 use rand::{SeedableRng, rngs::StdRng};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-struct Counting;
-
-static LIVE: AtomicU64 = AtomicU64::new(0);
-static CALLS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as u64, Relaxed);
-        CALLS.fetch_add(1, Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as u64, Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 /// Agents, two of which make a pair: `2 n` and `2 n + 1`.
 const AGENTS: usize = 10_000;
@@ -68,7 +45,7 @@ fn settle(pair: &mut [Agent], first: usize, now: Instant, buf: &mut Vec<u8>) -> 
 
 fn main() {
     let mut now = Instant::now();
-    let before = LIVE.load(Relaxed);
+    let before = measure::live_bytes();
     let began = Instant::now();
     let mut buf = Vec::with_capacity(2048);
     let mut agents = Vec::with_capacity(AGENTS);
@@ -124,13 +101,13 @@ fn main() {
         (moved, wakes)
     };
     run(&mut agents, &mut now, &mut buf, 30);
-    let memory = LIVE.load(Relaxed) - before;
-    let calls = CALLS.load(Relaxed);
+    let memory = measure::live_bytes() - before;
+    let calls = measure::allocations();
     let began = Instant::now();
     let seconds = 60;
     let (moved, wakes) = run(&mut agents, &mut now, &mut buf, seconds);
     let cpu = began.elapsed();
-    let calls = CALLS.load(Relaxed) - calls;
+    let calls = measure::allocations() - calls;
     let rounds = moved / 2;
     println!("agents                          {AGENTS}");
     println!(

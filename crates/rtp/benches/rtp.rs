@@ -2,13 +2,10 @@
 #![allow(
     clippy::disallowed_methods,
     missing_docs,
-    unsafe_code,
-    reason = "a benchmark reads the clock; counting allocations needs an allocator"
+    reason = "a benchmark reads the clock"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -21,32 +18,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use webrtc_util::marshal::Unmarshal;
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as required of our caller.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as required of our caller.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as required of our caller.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 /// Prints how often one run allocates, averaged over many after a warm-up.
 fn allocations(name: &str, mut run: impl FnMut()) {
@@ -54,11 +27,11 @@ fn allocations(name: &str, mut run: impl FnMut()) {
     for _ in 0..RUNS {
         run();
     }
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = measure::allocations();
     for _ in 0..RUNS {
         run();
     }
-    let count = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let count = measure::allocations() - before;
     println!("{name}: {} allocations", count as f64 / RUNS as f64);
 }
 
@@ -284,9 +257,9 @@ fn streams(c: &mut Criterion) {
     let mut total = 0;
     for _ in 0..1000 {
         call.prepare();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = measure::allocations();
         call.receive();
-        total += ALLOCATIONS.load(Ordering::Relaxed) - before;
+        total += measure::allocations() - before;
     }
     println!(
         "receive a frame of 10 packets: {} allocations",

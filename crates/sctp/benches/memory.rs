@@ -7,9 +7,7 @@
 #[path = "../tests/peers/mod.rs"]
 mod peers;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -18,30 +16,8 @@ use rand::{RngExt, SeedableRng};
 
 use self::peers::{DcSctp, Ours, Peer, RtcSctp, SctpProto};
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 /// Receive buffers as a driver has them: filled by the kernel (here a copy), split, used again once free.
 struct Pool {
@@ -85,13 +61,6 @@ impl Pool {
     }
 }
 
-/// Nanoseconds this thread has run, so that a busy machine spoils less; the clock where the system does not say.
-fn cpu_nanos(since: Instant) -> u128 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    told.and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .unwrap_or_else(|| since.elapsed().as_nanos())
-}
-
 struct Figures {
     nanos: f64,
     allocations: f64,
@@ -119,15 +88,12 @@ fn run(
     let (mut sent, mut received, mut packets) = (0usize, 0usize, 0u64);
     let warm = total / 4;
     let mut mark = None;
+    // The clock where the system does not tell.
+    let on_cpu = || measure::thread_cpu_time().unwrap_or_else(|| start.elapsed());
     let limit = Instant::now() + Duration::from_secs(30);
     while received < total {
         if mark.is_none() && received >= warm {
-            mark = Some((
-                cpu_nanos(start),
-                ALLOCATIONS.load(Ordering::Relaxed),
-                packets,
-                received,
-            ));
+            mark = Some((on_cpu(), measure::allocations(), packets, received));
         }
         let mut worked = false;
         if a.established() {
@@ -176,11 +142,11 @@ fn run(
         }
     }
     let (began, allocations, before, bytes) = mark?;
-    let took = Duration::from_nanos((cpu_nanos(start) - began) as u64);
+    let took = on_cpu() - began;
     let count = (packets - before) as f64;
     Some(Figures {
         nanos: took.as_nanos() as f64 / count,
-        allocations: (ALLOCATIONS.load(Ordering::Relaxed) - allocations) as f64 / count,
+        allocations: (measure::allocations() - allocations) as f64 / count,
         megabytes: (received - bytes) as f64 / took.as_secs_f64() / 1e6,
     })
 }

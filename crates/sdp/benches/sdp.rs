@@ -5,41 +5,17 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use pc_sdp::SessionDescription;
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are those that System asks for.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 /// The median time of one call, and its allocations.
 fn measure<R>(mut call: impl FnMut() -> R) -> (Duration, u64) {
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = measure::allocations();
     let result = black_box(call());
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocations = measure::allocations() - before;
     drop(result);
     // Batches of about a millisecond, for about half a second.
     let start = Instant::now();
@@ -49,7 +25,7 @@ fn measure<R>(mut call: impl FnMut() -> R) -> (Duration, u64) {
         batch += 1;
     }
     let batch = (batch / 20).max(1);
-    let mut times: Vec<_> = (0..401)
+    let times: Vec<_> = (0..401)
         .map(|_| {
             let start = Instant::now();
             for _ in 0..batch {
@@ -58,8 +34,7 @@ fn measure<R>(mut call: impl FnMut() -> R) -> (Duration, u64) {
             start.elapsed() / batch
         })
         .collect();
-    times.sort();
-    (times[times.len() / 2], allocations)
+    (measure::median(&times), allocations)
 }
 
 fn row(name: &str, parse: (Duration, u64), write: Option<(Duration, u64)>) {

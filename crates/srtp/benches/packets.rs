@@ -8,9 +8,7 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests")]
 mod libsrtp;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -24,30 +22,8 @@ const STRIDE: usize = 1536;
 const ROUNDS: usize = 41;
 const HEADER: usize = 12;
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
 #[global_allocator]
-static GLOBAL: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 /// A contestant: prepares a batch outside of the measured time, then runs it.
 struct Contestant {
@@ -81,18 +57,16 @@ fn contestant(
 impl Contestant {
     fn round(&mut self) {
         (self.prepare)();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = measure::allocations();
         let start = Instant::now();
         (self.run)();
         self.nanoseconds
             .push(start.elapsed().as_nanos() as f64 / BATCH as f64);
-        self.allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        self.allocations = measure::allocations() - before;
     }
 
     fn median(&self) -> f64 {
-        let mut sorted = self.nanoseconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
+        measure::median(&self.nanoseconds)
     }
 }
 

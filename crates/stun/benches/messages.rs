@@ -2,43 +2,16 @@
 //!
 //! `cargo bench -p pc-stun` prints nanoseconds (median of batches) and allocations for one message.
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-#![allow(unsafe_code, reason = "an allocator that counts")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use is::stun::{StunMessage, TransId};
 use stun::{Class, IntegrityKey, Message, Method, TransactionId, Writer};
 use stun017::message::{Getter as _, Setter as _};
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory of the caller's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are those `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: `ptr` came from `System` with this layout.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: `ptr` came from `System` with this layout, and the caller vouches for the size.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 const USERNAME: &str = "h6vYk2Lq:evtj";
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
@@ -53,7 +26,7 @@ fn measure(mut f: impl FnMut()) -> (f64, f64) {
         f();
     }
     let mut times = Vec::with_capacity(1000);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = measure::allocations();
     let started = Instant::now();
     let mut calls = 0u32;
     while started.elapsed() < Duration::from_millis(500) && times.len() < times.capacity() {
@@ -64,9 +37,8 @@ fn measure(mut f: impl FnMut()) -> (f64, f64) {
         times.push(batch.elapsed().as_nanos() as f64 / f64::from(BATCH));
         calls += BATCH;
     }
-    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / f64::from(calls);
-    times.sort_by(f64::total_cmp);
-    (times[times.len() / 2], allocations)
+    let allocations = (measure::allocations() - before) as f64 / f64::from(calls);
+    (measure::median(&times), allocations)
 }
 
 fn ours(buf: &mut Vec<u8>, key: &IntegrityKey) {

@@ -327,16 +327,21 @@ impl PeerConnection {
     }
 
     /// `setConfiguration`. Servers and the transport policy count from the next gathering on: call
-    /// [`PeerConnection::restart_ice`] to have them count now.
+    /// [`PeerConnection::restart_ice`] to have them count now. Before the first local description, the pool of candidates
+    /// follows at once.
     ///
     /// # Errors
     /// `InvalidStateError` when closed; `InvalidModificationError` when the certificates, the bundle policy, the RTCP
     /// multiplexing policy or the peer identity differ, or the size of the candidate pool after a local description was
     /// set; else as [`Configuration::validate`].
     pub fn set_configuration(&self, configuration: Configuration) -> Result<(), Error> {
+        let other_servers = self.configuration().ice_servers != configuration.ice_servers;
         self.connection
-            .command(|session, _| session.set_configuration(configuration))?;
-        self.connection.replace_servers();
+            .command(|session, now| session.set_configuration(now, configuration))?;
+        if other_servers {
+            self.connection.replace_servers();
+        }
+        self.connection.gather();
         Ok(())
     }
 

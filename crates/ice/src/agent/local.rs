@@ -11,7 +11,7 @@ use rand::RngExt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Socket {
     pub(super) config: LocalSocket,
     /// How good the interface is (RFC 8421): part of the priority of every candidate on it.
@@ -67,6 +67,19 @@ impl Foundations {
     }
 }
 
+/// Tells nothing of the related address but its family.
+pub(super) fn hide_related(candidate: &mut Candidate) {
+    if let Some(related) = &mut candidate.related {
+        *related = RelatedAddress {
+            address: match related.address {
+                Address::Ip(IpAddr::V6(_)) => IpAddr::from(Ipv6Addr::UNSPECIFIED).into(),
+                _ => IpAddr::from(Ipv4Addr::UNSPECIFIED).into(),
+            },
+            port: 0,
+        };
+    }
+}
+
 /// What a new candidate is made of.
 pub(super) struct NewCandidate {
     pub(super) typ: CandidateType,
@@ -92,26 +105,33 @@ impl Agent {
             return;
         }
         let preference = self.preference_of(&config);
-        let (addr, protocol, tcp_type) = (config.addr, config.protocol, config.tcp_type);
-        let external = config.external;
-        self.sockets.push(Socket { config, preference });
+        self.sockets.push(Socket {
+            config: config.clone(),
+            preference,
+        });
         self.progress.touch(now);
+        self.add_host(&config);
+        self.gather_on(now, config.addr, config.protocol);
+    }
+
+    /// The host candidate of a socket, if it may have one.
+    pub(super) fn add_host(&mut self, socket: &LocalSocket) {
+        let addr = socket.addr;
         // RFC 8445 §5.1.1.1 has no use for IPv4-mapped and site-local IPv6 addresses, nor for an address that tells where a device
         // has been when its interface has one that does not.
         let shunned = is_obsolete(addr.ip()) || self.has_temporary_beside(&addr);
         if self.config.transport_policy == TransportPolicy::All && !shunned {
             self.add_local(NewCandidate {
                 typ: CandidateType::Host,
-                addr: external.unwrap_or(addr),
+                addr: socket.external.unwrap_or(addr),
                 base: addr,
                 related: None,
                 relay: None,
                 server: None,
-                protocol,
-                tcp_type,
+                protocol: socket.protocol,
+                tcp_type: socket.tcp_type,
             });
         }
-        self.gather_on(now, addr, protocol);
     }
 
     fn has_temporary_beside(&self, addr: &SocketAddr) -> bool {
@@ -162,7 +182,9 @@ impl Agent {
         };
         if let Some(known) = self.locals.iter_mut().find(|local| is_same(local)) {
             let is_discovered = known.candidate.typ == CandidateType::PeerReflexive;
-            if !is_discovered || new.typ == CandidateType::PeerReflexive {
+            // One that the policy of before kept back.
+            let is_hidden = known.announced.is_none();
+            if !(is_discovered || is_hidden) || new.typ == CandidateType::PeerReflexive {
                 return None;
             }
             // A server now shows what a peer had shown: from here on it is a server-reflexive one.
@@ -235,15 +257,9 @@ impl Agent {
         }
         let hides = self.config.mdns && typ == CandidateType::ServerReflexive
             || self.config.transport_policy == TransportPolicy::Relay;
-        if hides && let Some(related) = &mut announced.related {
+        if hides {
             // The base is what the name hides; a relayed candidate's mapped address is what the policy hides.
-            *related = RelatedAddress {
-                address: match related.address {
-                    Address::Ip(IpAddr::V6(_)) => IpAddr::from(Ipv6Addr::UNSPECIFIED).into(),
-                    _ => IpAddr::from(Ipv4Addr::UNSPECIFIED).into(),
-                },
-                port: 0,
-            };
+            hide_related(&mut announced);
         }
         if let Some(local) = self.locals.iter_mut().find(|local| local.id == id) {
             local.candidate = candidate;

@@ -4,7 +4,7 @@ use super::Agent;
 use super::ids::{LocalId, PairId, RemoteId};
 use super::local::Local;
 use crate::candidate::{CandidateType, Protocol};
-use crate::config::Role;
+use crate::config::{Role, TransportPolicy};
 use crate::pair::{Connection, Pair, PairState, Route};
 use crate::priority::PairPriority;
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +33,10 @@ impl Agent {
             return;
         };
         let Some(addr) = remote.addr else { return };
+        // One that is not of the policy may be here still: its pair is in use.
+        if self.config.transport_policy == TransportPolicy::Relay && local.relay.is_none() {
+            return;
+        }
         if remote.generation != self.current.number || !can_talk(local, &remote.candidate, addr) {
             return;
         }

@@ -1,9 +1,10 @@
 //! Generations of credentials, and the restart that begins a new one (RFC 8445 §9).
 
 use super::ids::PairId;
+use super::local::hide_related;
 use super::{Agent, ParametersError};
 use crate::candidate::CandidateType;
-use crate::config::Config;
+use crate::config::{Config, TransportPolicy};
 use crate::credentials::Parameters;
 use crate::event::{Event, State};
 use rand::rngs::StdRng;
@@ -71,7 +72,7 @@ impl Agent {
         if self.state == State::Closed || parameters.ufrag == self.current.local.ufrag {
             return Ok(());
         }
-        let untouched = self.current.remote.is_none() && self.locals.is_empty();
+        let untouched = self.current.remote.is_none() && self.sockets.is_empty();
         let number = match untouched {
             true => self.current.number,
             false => self.current.number.wrapping_add(1),
@@ -117,9 +118,48 @@ impl Agent {
         self.remote_complete = false;
         self.nomination = super::nominate::Nomination::default();
         self.progress.restart(now);
-        self.gather_again(now);
-        self.announce_again();
+        // The transport policy in force counts from here on (RFC 9429 §4.1.18).
+        match self.config.transport_policy {
+            TransportPolicy::All => {
+                self.gather_again(now);
+                self.announce_again();
+                self.gather_on_sockets(now);
+            }
+            TransportPolicy::Relay => {
+                self.keep_relays(kept);
+                self.gather_again(now);
+                self.announce_again();
+            }
+        }
         tracing::info!(generation = number, "ICE restart");
+    }
+
+    /// What a policy of relays alone kept back.
+    fn gather_on_sockets(&mut self, now: Instant) {
+        for socket in self.sockets.clone() {
+            self.add_host(&socket.config);
+            self.gather_on(now, socket.config.addr, socket.config.protocol);
+        }
+    }
+
+    /// Drops all candidates but those of relays, and what those tell of this side. The pair in use stays until another one
+    /// works, whatever it is made of.
+    fn keep_relays(&mut self, kept: Option<PairId>) {
+        let used = kept
+            .and_then(|id| self.pair(id))
+            .map(|pair| (pair.local, pair.valid_local));
+        self.locals.retain_mut(|local| {
+            let is_used = used.is_some_and(|(a, b)| a == local.id || b == Some(local.id));
+            let obeys = local.relay.is_some();
+            match &mut local.announced {
+                Some(announced) if obeys => hide_related(announced),
+                announced => *announced = None,
+            }
+            obeys || is_used
+        });
+        for server in &mut self.stun_servers {
+            server.requests.clear();
+        }
     }
 
     /// Remote and peer-reflexive candidates belong to the generation that learned them.

@@ -252,6 +252,52 @@ fn data_goes_through_the_relay_in_place() {
 }
 
 #[test]
+fn another_transport_policy_counts_from_the_next_restart_on() {
+    let mut call = behind(NatKind::FullCone, vec![stun(), turn(Protocol::Udp)]);
+    call.start();
+    call.until_nominated(secs(5)).unwrap();
+    assert!(!call.a().selected_types().contains("relay"));
+    // Data goes on over the old pair until the relay works; nothing else is told or checked.
+    call.a().agent.set_transport_policy(TransportPolicy::Relay);
+    call.a().events.clear();
+    let now = call.now();
+    call.a().restart(now);
+    assert!(call.a().send(b"\x80over the old pair"));
+    call.run(secs(5));
+    assert_eq!(call.a().selected_types().split('-').next(), Some("relay"));
+    let own = ["10.0.0.2", "203.0.113.1"];
+    let told: Vec<String> = (call.a().events.iter())
+        .filter_map(|(_, event)| match event {
+            Event::LocalCandidate(candidate) => Some(candidate.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert!(!told.is_empty());
+    for line in &told {
+        assert!(
+            line.contains("typ relay") && !own.iter().any(|address| line.contains(address)),
+            "{line}"
+        );
+    }
+    call.a().agent.set_transport_policy(TransportPolicy::All);
+    let now = call.now();
+    call.a().restart(now);
+    call.run(secs(5));
+    assert!(!call.a().selected_types().contains("relay"));
+    let found = candidates(call.a());
+    for typ in [
+        CandidateType::Host,
+        CandidateType::ServerReflexive,
+        CandidateType::Relayed,
+    ] {
+        assert!(
+            found.iter().any(|it| it.typ == typ),
+            "no {typ:?} in {found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_relay_that_dies_is_left_for_another_way_or_reported_within_consent_time() {
     let mut call = behind(NatKind::Symmetric, vec![turn(Protocol::Udp)]);
     let mut config = ice::Config::default();

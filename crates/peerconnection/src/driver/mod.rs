@@ -146,6 +146,8 @@ impl Connection {
         let hub = hub(&connection);
         connection.lock().hub = hub;
         runtime.spawn(task::run(Arc::downgrade(&connection)));
+        // A pool of candidates is gathered from the start.
+        connection.gather();
         Ok(connection)
     }
 
@@ -210,7 +212,7 @@ impl Connection {
     /// Takes the servers of a changed configuration, as soon as their names are resolved.
     pub(crate) fn replace_servers(self: &Arc<Self>) {
         let servers = resolve::servers(self.query(|session| session.ice_servers().to_vec()));
-        self.command(|session, _| session.set_servers(servers.ready));
+        self.command(|session, now| session.set_servers(now, servers.ready));
         if !servers.named.is_empty() {
             tokio::spawn(resolve::named_servers(Arc::downgrade(self), servers.named));
         }
@@ -226,6 +228,8 @@ impl Connection {
         inner.session.close(now);
         inner.flush(now);
         inner.session.finish_close(now);
+        // Relays are released.
+        inner.flush(now);
         inner.streams.clear();
         inner.publications.clear();
         inner.hub.closed();

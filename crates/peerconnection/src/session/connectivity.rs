@@ -2,7 +2,7 @@
 
 use super::jsep::{Applied, Section, Setup};
 use super::transport::Transport;
-use super::{Event, IceTransportPolicy, SdpType, Session, jsep};
+use super::{Event, IceTransportPolicy, SdpType, Session, jsep, pool};
 use crate::description::{IceCandidate, IceCandidateError, IceCandidateInit, SessionDescription};
 use crate::error::Error;
 use crate::states::{
@@ -67,11 +67,12 @@ impl Session {
     }
 
     /// The servers after a `setConfiguration`, their names resolved: they are asked when candidates are gathered next.
-    pub fn set_servers(&mut self, servers: Vec<ice::Server>) {
+    pub fn set_servers(&mut self, now: Instant, servers: Vec<ice::Server>) {
         for transport in &mut self.transports {
             transport.agent.set_servers(servers.clone());
         }
         self.sockets.servers = servers;
+        self.renew_pool(now);
     }
 
     /// No further sockets and servers will come for now: gathering can complete.
@@ -269,26 +270,28 @@ impl Session {
             }
         }
         // A section that is not in the local description yet keeps its transport.
-        self.transports.retain_mut(|transport| {
-            let keep = wanted.contains(&transport.number);
-            if !keep {
-                transport.close(now);
-                transport.agent.close(now);
+        for index in (0..self.transports.len()).rev() {
+            let transport = &self.transports[index];
+            if transport.pooled.is_none() && !wanted.contains(&transport.number) {
+                self.retire_transport(now, index);
             }
-            keep
-        });
+        }
         for number in wanted {
-            if !self
-                .transports
-                .iter()
-                .any(|transport| transport.number == number)
-            {
-                let transport = self.new_transport(now, number);
-                // Bundled, there is one: room for four would be kilobytes in every connection.
-                self.transports.reserve_exact(1);
-                self.transports.push(transport);
+            let mut known = self.transports.iter();
+            match known.position(|transport| transport.number == number) {
+                Some(index) => self.take_from_pool(now, index),
+                None => {
+                    let transport = self.new_transport(now, number);
+                    // Bundled, there is one: room for four would be kilobytes in every connection.
+                    self.transports.reserve_exact(1);
+                    self.transports.push(transport);
+                }
             }
             self.match_transport(now, number);
+        }
+        // The pool is for the first exchange (RFC 9429 §5.11).
+        if self.jsep.current_local.is_some() {
+            self.empty_pool(now);
         }
         let data = self
             .jsep
@@ -313,8 +316,8 @@ impl Session {
         self.drain_agents(now);
     }
 
-    fn new_transport(&mut self, now: Instant, number: usize) -> Transport {
-        // RFC 8445 §6.1.1: the offerer controls, unless the peer is lite.
+    /// RFC 8445 §6.1.1: the offerer controls, unless the peer is lite.
+    pub(super) fn first_role(&self) -> ice::Role {
         let offers = self
             .jsep
             .local()
@@ -323,15 +326,17 @@ impl Session {
             .jsep
             .remote()
             .is_some_and(|remote| remote.described.ice_lite);
-        let role = if offers || peer_lite {
+        if offers || peer_lite {
             ice::Role::Controlling
         } else {
             ice::Role::Controlled
-        };
-        let policy = policy(self.configuration.ice_transport_policy);
+        }
+    }
+
+    pub(super) fn new_transport(&mut self, now: Instant, number: usize) -> Transport {
         let mut config = self.ice_config.clone();
-        config.role = role;
-        config.transport_policy = policy;
+        config.role = self.first_role();
+        config.transport_policy = policy(self.configuration.ice_transport_policy);
         let mut agent = ice::Agent::new(config, StdRng::from_rng(&mut self.rng));
         if let Some(credentials) = self.jsep.local_credentials(number) {
             set_local(&mut agent, now, &credentials);
@@ -461,7 +466,7 @@ impl Session {
 
     // From agents to events.
 
-    fn drain_agents(&mut self, now: Instant) {
+    pub(super) fn drain_agents(&mut self, now: Instant) {
         for index in 0..self.transports.len() {
             self.drain_agent(now, index);
         }
@@ -469,74 +474,87 @@ impl Session {
     }
 
     pub(super) fn drain_agent(&mut self, _now: Instant, index: usize) {
+        while let Some(event) = self.transports[index].agent.poll_event() {
+            let for_driver = matches!(
+                event,
+                ice::Event::Connect { .. }
+                    | ice::Event::Disconnect(_)
+                    | ice::Event::OpenPort { .. }
+            );
+            match &mut self.transports[index].pooled {
+                Some(held) if !for_driver => pool::hold(held, event),
+                _ => self.agent_event(index, event),
+            }
+        }
+    }
+
+    pub(super) fn agent_event(&mut self, index: usize, event: ice::Event) {
         let transport = &mut self.transports[index];
         let number = transport.number;
-        while let Some(event) = transport.agent.poll_event() {
-            match event {
-                ice::Event::LocalCandidate(candidate) => {
-                    let local = self.jsep.local().map(|local| &local.described);
-                    let spokesman = local.and_then(|described| described.spokesman(number));
-                    let tag = self.jsep.slots.iter().position(|slot| {
-                        slot.transport == number
-                            && spokesman.map_or(!slot.rejected, |section| section.mid == slot.mid)
-                    });
-                    let ufrag = transport.agent.local_parameters().ufrag.clone();
-                    transport.remember_candidate(&candidate);
-                    self.events
-                        .push_back(Event::IceCandidate(Some(IceCandidate {
-                            candidate,
-                            sdp_mid: tag.map(|index| self.jsep.slots[index].mid.clone()),
-                            sdp_m_line_index: tag.and_then(|index| u16::try_from(index).ok()),
-                            username_fragment: Some(ufrag),
-                        })));
-                }
-                ice::Event::CandidateError {
-                    address,
-                    port,
-                    url,
-                    code,
-                    text,
-                } => {
-                    self.events
-                        .push_back(Event::IceCandidateError(IceCandidateError {
-                            address: Some(address.to_string()),
-                            port: Some(port),
-                            url,
-                            error_code: code,
-                            error_text: text,
-                        }));
-                }
-                ice::Event::SelectedPairChange(pair) => {
-                    transport.pair_changes += 1;
-                    self.events
-                        .push_back(Event::SelectedCandidatePairChange { transport: number });
-                    tracing::info!(transport = number, local = %pair.local, remote = %pair.remote, "path selected");
-                }
-                ice::Event::ResolveName(name) => self.events.push_back(Event::Resolve { name }),
-                ice::Event::PublishName { name, address } => {
-                    self.events.push_back(Event::PublishName { name, address });
-                }
-                ice::Event::Connect { path, framing, url } => {
-                    self.events.push_back(Event::Connect {
-                        transport: number,
-                        path,
-                        framing,
+        match event {
+            ice::Event::LocalCandidate(candidate) => {
+                let local = self.jsep.local().map(|local| &local.described);
+                let spokesman = local.and_then(|described| described.spokesman(number));
+                let tag = self.jsep.slots.iter().position(|slot| {
+                    slot.transport == number
+                        && spokesman.map_or(!slot.rejected, |section| section.mid == slot.mid)
+                });
+                let ufrag = transport.agent.local_parameters().ufrag.clone();
+                transport.remember_candidate(&candidate);
+                self.events
+                    .push_back(Event::IceCandidate(Some(IceCandidate {
+                        candidate,
+                        sdp_mid: tag.map(|index| self.jsep.slots[index].mid.clone()),
+                        sdp_m_line_index: tag.and_then(|index| u16::try_from(index).ok()),
+                        username_fragment: Some(ufrag),
+                    })));
+            }
+            ice::Event::CandidateError {
+                address,
+                port,
+                url,
+                code,
+                text,
+            } => {
+                self.events
+                    .push_back(Event::IceCandidateError(IceCandidateError {
+                        address: Some(address.to_string()),
+                        port: Some(port),
                         url,
-                    });
-                }
-                ice::Event::Disconnect(path) => self.events.push_back(Event::Disconnect {
+                        error_code: code,
+                        error_text: text,
+                    }));
+            }
+            ice::Event::SelectedPairChange(pair) => {
+                transport.pair_changes += 1;
+                self.events
+                    .push_back(Event::SelectedCandidatePairChange { transport: number });
+                tracing::info!(transport = number, local = %pair.local, remote = %pair.remote, "path selected");
+            }
+            ice::Event::ResolveName(name) => self.events.push_back(Event::Resolve { name }),
+            ice::Event::PublishName { name, address } => {
+                self.events.push_back(Event::PublishName { name, address });
+            }
+            ice::Event::Connect { path, framing, url } => {
+                self.events.push_back(Event::Connect {
                     transport: number,
                     path,
-                }),
-                ice::Event::OpenPort { beside } => self.events.push_back(Event::OpenPort {
-                    transport: number,
-                    beside,
-                }),
-                ice::Event::LocalCandidateRemoved(candidate) => {
-                    transport.forget_candidate(&candidate);
-                }
-                _ => {}
+                    framing,
+                    url,
+                });
             }
+            ice::Event::Disconnect(path) => self.events.push_back(Event::Disconnect {
+                transport: number,
+                path,
+            }),
+            ice::Event::OpenPort { beside } => self.events.push_back(Event::OpenPort {
+                transport: number,
+                beside,
+            }),
+            ice::Event::LocalCandidateRemoved(candidate) => {
+                transport.forget_candidate(&candidate);
+            }
+            _ => {}
         }
     }
 
@@ -544,6 +562,9 @@ impl Session {
     pub(super) fn update_states(&mut self) {
         // A transport's event comes before that of the connection (W3C WebRTC §5.6).
         for transport in &mut self.transports {
+            if transport.pooled.is_some() {
+                continue;
+            }
             let (ice, gathering) = (
                 transport.agent.state().into(),
                 transport.agent.gathering_state().into(),
@@ -591,8 +612,7 @@ impl Session {
 
     fn gathering_state(&self) -> IceGatheringState {
         let mut states = self
-            .transports
-            .iter()
+            .described_transports()
             .map(|transport| transport.agent.gathering_state())
             .peekable();
         if states.peek().is_none() {
@@ -617,8 +637,7 @@ impl Session {
             return IceConnectionState::Closed;
         }
         let states = || {
-            self.transports
-                .iter()
+            self.described_transports()
                 .map(|transport| transport.agent.state())
         };
         if states().any(|state| state == S::Failed) {
@@ -643,11 +662,10 @@ impl Session {
             return PeerConnectionState::Closed;
         }
         let ice = || {
-            self.transports
-                .iter()
+            self.described_transports()
                 .map(|transport| transport.agent.state())
         };
-        let dtls = || self.transports.iter().map(|transport| transport.state);
+        let dtls = || self.described_transports().map(|transport| transport.state);
         if ice().any(|state| state == S::Failed) || dtls().any(|state| state == D::Failed) {
             PeerConnectionState::Failed
         } else if ice().any(|state| state == S::Disconnected) {

@@ -22,6 +22,7 @@ mod forward;
 mod jsep;
 mod media;
 mod parameters;
+mod pool;
 mod samples;
 mod stats;
 #[cfg(test)]
@@ -129,6 +130,8 @@ pub struct Session {
     wall_clock: SystemTime,
     jsep: Jsep,
     transports: Vec<Transport>,
+    /// Agents of transports that are gone, until their last datagrams have left.
+    retired: Vec<(usize, ice::Agent)>,
     media: MediaEngine,
     data: Data,
     sockets: connectivity::Sockets,
@@ -188,6 +191,7 @@ impl Session {
             sctp_port: sctp.local_port,
             max_message_size: sctp.max_message_size as u64,
             dtls_client: Vec::new(),
+            pooled: Vec::new(),
         };
         let mut jsep = Jsep::new(
             configuration.bundle_policy,
@@ -196,7 +200,7 @@ impl Session {
         );
         jsep.always_data = configuration.always_negotiate_data_channels;
         let data = Data::new(sctp, StdRng::from_rng(&mut rng));
-        Ok(Session {
+        let mut session = Session {
             jsep,
             data,
             media: MediaEngine::new(StdRng::from_rng(&mut rng)),
@@ -208,6 +212,7 @@ impl Session {
             base: now,
             wall_clock,
             transports: Vec::new(),
+            retired: Vec::new(),
             sockets: connectivity::Sockets::default(),
             events: VecDeque::new(),
             tones: Vec::new(),
@@ -223,7 +228,9 @@ impl Session {
             },
             closed: false,
             arena: BytesMut::new(),
-        })
+        };
+        session.fill_pool(now);
+        Ok(session)
     }
 
     // Offer and answer.
@@ -450,13 +457,18 @@ impl Session {
     }
 
     /// `setConfiguration`: "set the configuration" (W3C WebRTC §4.4.1.6). Another transport policy counts from the next
-    /// gathering on; other servers are to be resolved and given by [`Session::set_servers`].
+    /// gathering on; other servers are to be resolved and given by [`Session::set_servers`]. The pool of candidates is made
+    /// larger or smaller at once, and gathered anew under another policy.
     ///
     /// # Errors
     /// `InvalidStateError` when closed; `InvalidModificationError` when the certificates, the bundle policy or the RTCP
     /// multiplexing policy would change, or the size of the pool after a local description was set; else as
     /// [`Configuration::validate`].
-    pub fn set_configuration(&mut self, configuration: Configuration) -> Result<(), Error> {
+    pub fn set_configuration(
+        &mut self,
+        now: Instant,
+        configuration: Configuration,
+    ) -> Result<(), Error> {
         if self.is_closed() {
             return Err(Error::InvalidState("the connection is closed".into()));
         }
@@ -488,7 +500,11 @@ impl Session {
                 .set_transport_policy(connectivity::policy(configuration.ice_transport_policy));
         }
         self.jsep.always_data = configuration.always_negotiate_data_channels;
-        self.configuration = configuration;
+        let before = std::mem::replace(&mut self.configuration, configuration);
+        if before.ice_transport_policy != self.configuration.ice_transport_policy {
+            self.renew_pool(now);
+        }
+        self.fill_pool(now);
         Ok(())
     }
 
@@ -612,6 +628,7 @@ impl Session {
     ) -> Option<Transmit> {
         (0..self.transports.len())
             .find_map(|index| self.transmit_from(index, now, buf, max_datagrams.max(1)))
+            .or_else(|| self.transmit_from_retired(now, buf))
     }
 
     fn transmit_from(
@@ -771,9 +788,6 @@ impl Session {
     // The consequences of descriptions.
 
     fn after_description(&mut self, now: Instant, notices: Vec<Notice>) {
-        self.match_transports(now);
-        self.add_described_candidates(now);
-        self.match_streams(now);
         for notice in notices {
             let event = match notice {
                 Notice::Signaling(state) => Event::SignalingStateChange(state),
@@ -789,6 +803,9 @@ impl Session {
             };
             self.events.push_back(event);
         }
+        self.match_transports(now);
+        self.add_described_candidates(now);
+        self.match_streams(now);
         if self.jsep.state == SignalingState::Stable {
             self.negotiation_check_due = true;
         }

@@ -31,7 +31,7 @@ impl Session {
                 self.certificate.fingerprint(dtls::HashAlgorithm::Sha256),
             ),
         );
-        for transport in &self.transports {
+        for transport in self.described_transports() {
             self.transport_stats(transport, &mut push);
         }
         self.codec_stats(&mut push);

@@ -3,6 +3,7 @@
 mod bandwidth;
 mod candidates;
 mod dtmf;
+mod gathering;
 mod parameters;
 mod perfect;
 mod sequences;
@@ -21,6 +22,7 @@ struct Side {
     address: SocketAddr,
     out: VecDeque<Datagram>,
     states: Vec<PeerConnectionState>,
+    ice_states: Vec<IceConnectionState>,
     channel: Option<ChannelId>,
     open: bool,
     messages: Vec<Bytes>,
@@ -38,17 +40,27 @@ struct Side {
 
 impl Side {
     fn new(seed: u64, address: SocketAddr, now: Instant) -> Self {
+        Side::with_configuration(seed, address, now, Configuration::default())
+    }
+
+    fn with_configuration(
+        seed: u64,
+        address: SocketAddr,
+        now: Instant,
+        configuration: Configuration,
+    ) -> Self {
         let wall_clock = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let mut rng = StdRng::seed_from_u64(seed);
         let certificate = certificate(seed);
         let mut parts = Parts::new(certificate, StdRng::from_rng(&mut rng), now, wall_clock);
         parts.dtls.insecure_deterministic = true;
-        let session = Session::new(Configuration::default(), parts).expect("a session");
+        let session = Session::new(configuration, parts).expect("a session");
         Side {
             session,
             address,
             out: VecDeque::new(),
             states: Vec::new(),
+            ice_states: Vec::new(),
             channel: None,
             open: false,
             messages: Vec::new(),
@@ -65,6 +77,7 @@ impl Side {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::ConnectionStateChange(state) => self.states.push(state),
+                Event::IceConnectionStateChange(state) => self.ice_states.push(state),
                 Event::NegotiationNeeded => self.negotiation_needed += 1,
                 Event::ToneChange { tone, .. } => self.tones.push(tone),
                 Event::ChannelIncoming(id) => self.channel = Some(id),

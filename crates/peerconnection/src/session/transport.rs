@@ -64,6 +64,8 @@ pub(super) struct Transport {
     /// The states last told.
     pub(super) told_states: (IceTransportState, IceGatheringState),
     pub(super) local_candidates: Vec<ice::Candidate>,
+    /// What its agent has to tell, while it gathers in advance.
+    pub(super) pooled: Option<Vec<ice::Event>>,
     dtls: Dtls,
     /// Whether this side is the DTLS client, once that is agreed.
     client: Option<bool>,
@@ -105,6 +107,7 @@ impl Transport {
             pair_changes: 0,
             told_states: (IceTransportState::New, IceGatheringState::New),
             local_candidates: Vec::new(),
+            pooled: None,
             dtls: Dtls::Waiting(Vec::new()),
             client: None,
             remote_fingerprints: Vec::new(),

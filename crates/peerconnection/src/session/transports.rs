@@ -43,8 +43,7 @@ impl Session {
     /// The transport of this number; `None` once it is gone.
     pub fn transport(&self, number: usize) -> Option<TransportView<'_>> {
         let transport = self
-            .transports
-            .iter()
+            .described_transports()
             .find(|transport| transport.number == number)?;
         Some(TransportView {
             session: self,

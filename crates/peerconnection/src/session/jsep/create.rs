@@ -69,10 +69,11 @@ impl Jsep {
         for section in &described.sections {
             let transport = section.transport;
             if !section.rejected && !credentials.iter().any(|(known, _)| *known == transport) {
-                let own = self
-                    .local_credentials(transport)
-                    .filter(|current| !self.to_replace.contains(current))
-                    .unwrap_or_else(|| self.new_credentials());
+                let own = match self.local_credentials(transport) {
+                    Some(current) if !self.to_replace.contains(&current) => current,
+                    Some(_) => self.new_credentials(),
+                    None => self.first_credentials(transport),
+                };
                 credentials.push((transport, own));
             }
         }
@@ -423,9 +424,17 @@ impl Jsep {
         let restarted =
             before.is_some_and(|before| !before.rejected && before.ice_ufrag != offered.ice_ufrag);
         let keep = self.pending_local.is_some() || !restarted;
-        self.local_credentials(transport)
-            .filter(|_| keep)
-            .unwrap_or_else(|| self.new_credentials())
+        match self.local_credentials(transport) {
+            Some(current) if keep => current,
+            Some(_) => self.new_credentials(),
+            None => self.first_credentials(transport),
+        }
+    }
+
+    /// Those that the transport gathers with already (RFC 9429 §3.5.4), or new ones.
+    fn first_credentials(&mut self, transport: usize) -> Credentials {
+        let pooled = self.facts.pooled.get(transport).cloned().flatten();
+        pooled.unwrap_or_else(|| self.new_credentials())
     }
 
     /// The credentials that the local description in force has for a transport.

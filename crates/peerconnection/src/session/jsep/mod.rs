@@ -74,6 +74,8 @@ pub(crate) struct LocalFacts {
     pub(crate) max_message_size: u64,
     /// The DTLS role each transport has, once it has one.
     pub(crate) dtls_client: Vec<Option<bool>>,
+    /// The credentials of transports that gather in advance, by their numbers, until they are used.
+    pub(crate) pooled: Vec<Option<Credentials>>,
 }
 
 #[derive(Debug)]

@@ -373,6 +373,7 @@ fn get_synchronization_sources_names_whom_was_heard_in_the_last_ten_seconds() {
 #[test]
 fn set_the_configuration_steps() {
     let mut side = lone();
+    let now = netsim::Network::new(1).now();
     let session = &mut side.session;
     let old = session.configuration().clone();
     let changed = |change: fn(&mut Configuration)| {
@@ -384,31 +385,33 @@ fn set_the_configuration_steps() {
     let mut with_certificate = old.clone();
     with_certificate.certificates.push(certificate);
     assert_eq!(
-        name(session.set_configuration(with_certificate)),
+        name(session.set_configuration(now, with_certificate)),
         "InvalidModificationError"
     );
     assert_eq!(
-        name(
-            session
-                .set_configuration(changed(|c| c.bundle_policy = crate::BundlePolicy::MaxBundle))
-        ),
+        name(session.set_configuration(
+            now,
+            changed(|c| c.bundle_policy = crate::BundlePolicy::MaxBundle)
+        )),
         "InvalidModificationError"
     );
     assert_eq!(
-        name(session.set_configuration(changed(|c| c.ice_candidate_pool_size = 2))),
+        name(session.set_configuration(now, changed(|c| c.ice_candidate_pool_size = 2))),
         "none",
         "no description was set yet"
     );
     assert_eq!(
-        name(
-            session.set_configuration(changed(|c| c.ice_servers.push(crate::IceServer::default())))
-        ),
+        name(session.set_configuration(
+            now,
+            changed(|c| c.ice_servers.push(crate::IceServer::default()))
+        )),
         "SyntaxError"
     );
     assert_eq!(
-        name(session.set_configuration(changed(
-            |c| c.ice_transport_policy = IceTransportPolicy::Relay
-        ))),
+        name(session.set_configuration(
+            now,
+            changed(|c| c.ice_transport_policy = IceTransportPolicy::Relay)
+        )),
         "none"
     );
     assert_eq!(
@@ -421,12 +424,12 @@ fn set_the_configuration_steps() {
         .expect("a track");
     session.set_local_description(now, None).expect("described");
     assert_eq!(
-        name(session.set_configuration(changed(|c| c.ice_candidate_pool_size = 9))),
+        name(session.set_configuration(now, changed(|c| c.ice_candidate_pool_size = 9))),
         "InvalidModificationError"
     );
     session.close(now);
     assert_eq!(
-        name(session.set_configuration(changed(|_| {}))),
+        name(session.set_configuration(now, changed(|_| {}))),
         "InvalidStateError"
     );
 }
@@ -447,10 +450,11 @@ fn the_constructor_refuses_an_expired_certificate() {
 #[test]
 fn always_negotiating_data_channels_puts_their_section_first() {
     let mut side = lone();
+    let now = netsim::Network::new(1).now();
     let mut configuration = side.session.configuration().clone();
     configuration.always_negotiate_data_channels = true;
     side.session
-        .set_configuration(configuration)
+        .set_configuration(now, configuration)
         .expect("taken");
     side.session
         .add_track(MediaKind::Audio, "track".into(), Vec::new())

@@ -17,6 +17,7 @@ fn side(seed: u64) -> Jsep {
         sctp_port: 5000,
         max_message_size: 262_144,
         dtls_client: Vec::new(),
+        pooled: Vec::new(),
     };
     Jsep::new(BundlePolicy::Balanced, facts, StdRng::seed_from_u64(seed))
 }

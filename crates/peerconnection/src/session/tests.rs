@@ -148,6 +148,11 @@ fn certificate(seed: u64) -> Arc<dtls::Certificate> {
 
 /// Two sides that have exchanged descriptions, candidates included.
 fn pair(seed: u64, link: LinkConfig) -> Pair<Side, Side> {
+    pair_with(seed, link, |_| {})
+}
+
+/// The same, with an offer that is changed on its way.
+fn pair_with(seed: u64, link: LinkConfig, change: fn(&mut String)) -> Pair<Side, Side> {
     let (at_a, at_b) = (
         SocketAddr::new(Pair::A, 5000),
         SocketAddr::new(Pair::B, 6000),
@@ -185,7 +190,8 @@ fn pair(seed: u64, link: LinkConfig) -> Pair<Side, Side> {
             )
             .expect("a track");
     }
-    let offer = describe(&mut pair.a, now);
+    let mut offer = describe(&mut pair.a, now);
+    change(&mut offer.sdp);
     pair.b
         .session
         .set_remote_description(now, &offer)

@@ -1,7 +1,9 @@
 //! What applying a description changes (W3C WebRTC §4.4.1.5, RFC 9429 §5.9 to §5.11).
 
 use super::model::Setup;
-use super::{Applied, Described, Encoding, Jsep, Notice, Section, SectionKind, Slot, Stable};
+use super::{
+    Applied, Described, Encoding, Jsep, MOST_ENCODINGS, Notice, Section, SectionKind, Slot, Stable,
+};
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::rtp_parameters::{RtpEncodingParameters, RtpHeaderExtensionParameters};
@@ -151,6 +153,7 @@ impl Jsep {
                 && !layers.is_empty()
             {
                 transceiver.sender.encodings = layers;
+                transceiver.sender.last_returned = None;
             }
             let direction = match (section.rejected, &local) {
                 (true, _) => TransceiverDirection::Inactive,
@@ -549,8 +552,6 @@ impl Jsep {
 
     /// The encodings that an offer to receive simulcast asks for.
     fn proposed_layers(&mut self, section: &Section) -> Vec<Encoding> {
-        /// More than browsers send.
-        const MOST_LAYERS: usize = 8;
         let Some(simulcast) = &section.simulcast else {
             return Vec::new();
         };
@@ -561,7 +562,7 @@ impl Jsep {
             .filter_map(|alternatives| alternatives.first())
         {
             let rid = rid.trim_start_matches('~');
-            if !rids.iter().any(|known| known == rid) && rids.len() < MOST_LAYERS {
+            if !rids.iter().any(|known| known == rid) && rids.len() < MOST_ENCODINGS {
                 rids.push(rid.to_owned());
             }
         }

@@ -586,15 +586,15 @@ fn answer_simulcast(section: &mut Section, offered: &Section, transceiver: &Tran
                 encoding.parameters.rid.as_deref() == Some(rid.trim_start_matches('~'))
             })
         };
-        answered.send = simulcast
-            .receive
-            .iter()
-            .filter_map(|rids| {
-                rids.iter()
-                    .find(|rid| ours(rid))
-                    .map(|rid| vec![rid.clone()])
-            })
-            .collect();
+        // One alternative each, and each identifier once (W3C WebRTC §4.4.2, final steps to create an answer).
+        for rids in &simulcast.receive {
+            let chosen = rids.iter().find(|rid| ours(rid));
+            let chosen = chosen.filter(|rid| {
+                let mut known = answered.send.iter().flatten();
+                !known.any(|known| known.trim_start_matches('~') == rid.trim_start_matches('~'))
+            });
+            answered.send.extend(chosen.map(|rid| vec![rid.clone()]));
+        }
         section
             .rids
             .extend(answered.send.iter().flatten().map(|rid| RidLine {

@@ -334,10 +334,14 @@ impl Jsep {
     ) -> TransceiverId {
         let id = TransceiverId(self.next_transceiver);
         self.next_transceiver += 1;
-        let encodings = encodings
+        let mut encodings: Vec<Encoding> = encodings
             .into_iter()
             .map(|parameters| self.new_encoding(parameters))
             .collect();
+        // "Create an RTCRtpSender" (W3C WebRTC §5.2).
+        if let (MediaKind::Video, [lone]) = (kind, encodings.as_mut_slice()) {
+            lone.parameters.scale_resolution_down_by.get_or_insert(1.0);
+        }
         // W3C WebRTC Extensions §5.1: those of the first transceiver of the kind, so that later ones are like it.
         let extensions_to_negotiate = self
             .transceivers
@@ -627,7 +631,10 @@ impl Jsep {
     }
 }
 
-/// The checks of `addTransceiver` on its encodings (W3C WebRTC §5.1).
+/// How many encodings of a video there may be; there is one of any sound.
+const MOST_ENCODINGS: usize = 8;
+
+/// "addTransceiver sendEncodings validation steps" (W3C WebRTC §5.1).
 fn validated_encodings(
     kind: MediaKind,
     mut encodings: Vec<RtpEncodingParameters>,
@@ -676,17 +683,25 @@ fn validated_encodings(
             "an encoding names an unknown codec".into(),
         ));
     }
+    if kind == MediaKind::Video && encodings.iter().any(|it| it.max_framerate == Some(0.0)) {
+        return Err(Error::Range("max_framerate is not above 0.0".into()));
+    }
     let given = encodings
         .iter()
         .any(|encoding| encoding.scale_resolution_down_by.is_some());
-    let count = encodings.len();
+    let most = match kind {
+        MediaKind::Audio => 1,
+        MediaKind::Video => MOST_ENCODINGS,
+    };
+    let count = encodings.len().min(most);
     check_encodings(kind, &mut encodings, |index| {
         if given {
             1.0
         } else {
-            f64::from(1_u32 << (count - index - 1).min(30))
+            f64::from(1_u32 << count.saturating_sub(index + 1))
         }
     })?;
+    encodings.truncate(most);
     if let [lone] = encodings.as_mut_slice() {
         lone.rid = None;
     }

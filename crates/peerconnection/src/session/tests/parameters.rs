@@ -499,3 +499,78 @@ fn offer_to_receive_options_change_transceivers_without_asking_for_negotiation()
     side.session.create_offer(&options).expect("an offer");
     assert_eq!(directions(&side), [D::Inactive, D::SendOnly]);
 }
+
+/// An RTP packet of two contributors, with their levels when `extension` has a number.
+fn mixed(payload_type: u8, ssrc: u32, number: u16, extension: Option<u8>) -> Vec<u8> {
+    let mut packet = vec![0x80 | u8::from(extension.is_some()) << 4 | 2, payload_type];
+    packet.extend(number.to_be_bytes());
+    packet.extend((u32::from(number) * 960).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend(0x1111_u32.to_be_bytes());
+    packet.extend(0x2222_u32.to_be_bytes());
+    if let Some(id) = extension {
+        // RFC 8285 §4.2, RFC 6465 §3: two levels, -20 and -127 dBov.
+        packet.extend([0xbe, 0xde, 0, 1, id << 4 | 1, 20, 127, 0]);
+    }
+    packet.extend([0xfc, 1, 2, 3]);
+    packet
+}
+
+#[test]
+fn get_contributing_sources_names_who_is_in_a_mix_and_how_loud() {
+    // The peer mixes, and tells levels (RFC 6465); this side only hears them.
+    let link = LinkConfig::with_latency(Duration::from_millis(5));
+    let mut pair = pair_with(47, link, |offer| {
+        let place = offer.find("a=extmap:").expect("extensions");
+        let line = format!("a=extmap:14/sendonly {}\r\n", codecs::CSRC_AUDIO_LEVEL_URI);
+        offer.insert_str(place, &line);
+    });
+    pair.run_for(Duration::from_secs(2));
+    let now = pair.now();
+    let kind_of = |side: &Side, kind| {
+        let mut views = side.session.transceivers();
+        views.find(|view| view.kind() == kind).expect("one").id()
+    };
+    let id = kind_of(&pair.b, MediaKind::Audio);
+    let ssrc = pair
+        .a
+        .session
+        .sent_ssrcs(kind_of(&pair.a, MediaKind::Audio))[0];
+    let view = pair.b.session.transceiver(id).expect("a transceiver");
+    let payload_type = view.receive_codecs()[0].payload_type;
+    let extensions = pair.b.session.receiver_parameters(id).header_extensions;
+    let level = extensions
+        .iter()
+        .find(|extension| extension.uri == codecs::CSRC_AUDIO_LEVEL_URI)
+        .map(|extension| extension.id);
+    assert!(level.is_some(), "{extensions:?}");
+    for number in 0..10 {
+        let packet = mixed(payload_type, ssrc, 100 + number, level).into();
+        let now = now + Duration::from_millis(20) * u32::from(number);
+        let Session { media, events, .. } = &mut pair.b.session;
+        media.handle_rtp(now, 0, packet, events);
+    }
+    pair.run_for(Duration::from_secs(1));
+    let heard = pair.b.session.contributing_sources(pair.now(), id);
+    let mut found: Vec<(u32, Option<f64>)> = heard
+        .iter()
+        .map(|source| (source.source, source.audio_level))
+        .collect();
+    found.sort_by_key(|(source, _)| *source);
+    assert_eq!(found, [(0x1111, Some(0.1)), (0x2222, Some(0.0))]);
+    assert!(
+        heard
+            .iter()
+            .all(|source| source.timestamp >= heard[0].timestamp)
+    );
+    let mixer = pair.b.session.synchronization_sources(pair.now(), id);
+    assert_eq!(mixer.len(), 1);
+    assert_eq!(mixer[0].source, ssrc);
+    pair.run_for(Duration::from_secs(11));
+    assert!(
+        pair.b
+            .session
+            .contributing_sources(pair.now(), id)
+            .is_empty()
+    );
+}

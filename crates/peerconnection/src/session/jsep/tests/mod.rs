@@ -5,6 +5,7 @@ mod bundle;
 mod captured;
 pub(crate) mod explore;
 mod model;
+mod simulcast;
 
 use super::*;
 use crate::states::TransceiverDirection as D;

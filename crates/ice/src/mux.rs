@@ -77,6 +77,13 @@ pub struct MuxKey {
     generation: u32,
 }
 
+impl MuxKey {
+    /// Evenly, one of so many: for an owner who has several sockets or threads. 0 when there is none.
+    pub fn spread(self, count: usize) -> usize {
+        (self.index as usize).checked_rem(count).unwrap_or(0)
+    }
+}
+
 /// Datagrams that belong to nobody, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

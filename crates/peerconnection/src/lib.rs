@@ -35,6 +35,9 @@
 //! - encoded frames: [`RtpSender::send_encoded`], [`RtpReceiver::encoded_frames`];
 //! - your own event loop: [`session::Session`], the same connection without sockets, clock or tasks.
 //!
+//! # Servers
+//! [`Endpoint`] puts many connections on one UDP port; [`NetworkOptions`] says which sockets a connection opens otherwise.
+//!
 //! # Modules
 //! - [`session`]: the sans-IO core: offer and answer, transports, RTP routing, data channels, statistics;
 //! - `driver`: sockets, timers and name resolution on tokio;
@@ -79,7 +82,7 @@ pub use data_channel::{
 pub use description::{
     IceCandidate, IceCandidateError, IceCandidateInit, SdpType, SessionDescription,
 };
-pub use driver::NetworkOptions;
+pub use driver::{Endpoint, EndpointOptions, NetworkOptions};
 pub use dtmf::{DtmfSender, ToneChanges};
 pub use encoded_transform::{
     EncodedFrameMetadata, EncodedTransform, FrameTransformer, RtcEncodedFrame,

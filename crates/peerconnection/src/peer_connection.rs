@@ -4,7 +4,7 @@ use crate::certificate::{Certificate, KeygenAlgorithm};
 use crate::configuration::Configuration;
 use crate::data_channel::{DataChannel, DataChannelInit};
 use crate::description::{IceCandidateInit, SessionDescription};
-use crate::driver::{Connection, NetworkOptions, system_parts};
+use crate::driver::{Connection, Endpoint, NetworkOptions, SharedEndpoint, system_parts};
 use crate::error::Error;
 use crate::events::Events;
 use crate::identity::{Identity, IdentityAssertion, IdentityProvider, IdentityProviderOptions};
@@ -62,6 +62,7 @@ pub struct Builder {
     configuration: Configuration,
     certificate: Option<Arc<dtls::Certificate>>,
     network: NetworkOptions,
+    endpoint: Option<Arc<SharedEndpoint>>,
     dtls: Option<dtls::Config>,
     sctp: Option<sctp::Config>,
     ice: Option<ice::Config>,
@@ -89,6 +90,13 @@ impl Builder {
     #[must_use]
     pub fn network(mut self, network: NetworkOptions) -> Self {
         self.network = network;
+        self
+    }
+
+    /// Shares the port of an endpoint with other connections, instead of UDP sockets of its own.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: &Endpoint) -> Self {
+        self.endpoint = Some(Arc::clone(&endpoint.0));
         self
     }
 
@@ -137,12 +145,17 @@ impl Builder {
             parts.ice = ice;
         }
         let mut made = None;
-        let connection =
-            Connection::start(self.configuration, parts, self.network, |connection| {
+        let connection = Connection::start(
+            self.configuration,
+            parts,
+            self.network,
+            self.endpoint,
+            |connection| {
                 let registry = Arc::new(Registry::new(connection));
                 made = Some(Arc::clone(&registry));
                 Box::new(Dispatcher(registry))
-            })?;
+            },
+        )?;
         match made {
             Some(registry) => Ok(PeerConnection {
                 connection,

@@ -15,14 +15,34 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 impl Connection {
     /// Opens sockets and resolves servers, once a local description asks for candidates.
     pub(crate) fn gather(self: &Arc<Self>) {
-        if !self.query(Session::wants_sockets) {
-            return;
-        }
-        let addresses = self.addresses();
-        let sockets: Vec<LocalSocket> = addresses
-            .iter()
-            .flat_map(|address| self.open_sockets(address))
-            .collect();
+        let shared = {
+            let inner = self.lock();
+            let wants = inner.session.wants_sockets();
+            if let Some(seat) = &inner.seat {
+                seat.answer_to(inner.session.local_ufrags());
+            }
+            if !wants {
+                return;
+            }
+            inner
+                .seat
+                .as_ref()
+                .map(|seat| (seat.sockets(), seat.addresses()))
+        };
+        let is_shared = shared.is_some();
+        let mut sockets: Vec<LocalSocket> = Vec::new();
+        let addresses = match shared {
+            Some((shared, addresses)) => {
+                let mut inner = self.lock();
+                for (socket, described) in shared {
+                    inner.sockets.push(socket);
+                    sockets.push(described);
+                }
+                addresses
+            }
+            None => self.addresses(),
+        };
+        sockets.extend((addresses.iter()).flat_map(|one| self.open_sockets(one, !is_shared)));
         let servers = resolve::servers(self.query(|session| session.ice_servers().to_vec()));
         self.command(|session, now| {
             for socket in sockets {
@@ -39,7 +59,7 @@ impl Connection {
         if !servers.named.is_empty() {
             tokio::spawn(resolve::named_servers(Arc::downgrade(self), servers.named));
         }
-        if self.options.addresses.is_none() {
+        if self.options.addresses.is_none() && !is_shared {
             tokio::spawn(watch(Arc::downgrade(self), addresses));
         }
     }
@@ -52,10 +72,10 @@ impl Connection {
     }
 
     /// Opens every kind of socket at an address; those that could be opened.
-    fn open_sockets(self: &Arc<Self>, address: &LocalAddress) -> Vec<LocalSocket> {
+    fn open_sockets(self: &Arc<Self>, address: &LocalAddress, udp: bool) -> Vec<LocalSocket> {
         let mut opened = Vec::new();
         let any_port = SocketAddr::new(address.ip, 0);
-        if self.options.udp {
+        if self.options.udp && udp {
             match Socket::bind(any_port, &self.options) {
                 Ok(socket) => {
                     opened.push(LocalSocket::udp(socket.local()));
@@ -121,7 +141,7 @@ async fn watch(connection: Weak<Connection>, mut known: Vec<LocalAddress>) {
         }
         for new in current.iter().filter(|one| !is_in(&known, one.ip)) {
             tracing::info!(ip = %new.ip, "a local address is new");
-            let sockets = connection.open_sockets(new);
+            let sockets = connection.open_sockets(new, true);
             connection.command(|session, now| {
                 for socket in sockets {
                     session.add_local_socket(now, socket);

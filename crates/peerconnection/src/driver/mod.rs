@@ -8,6 +8,7 @@
     reason = "the driver is where the clock and the system's randomness come in"
 )]
 
+mod endpoint;
 mod gather;
 mod interfaces;
 mod mdns;
@@ -20,6 +21,7 @@ use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::operations::Operations;
 use crate::session::{ChannelId, ChannelState, Event, Parts, Session, Transmit};
+use endpoint::Seat;
 use socket::Socket;
 use std::cell::Cell;
 use std::io;
@@ -28,6 +30,9 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Instant, SystemTime};
 use tokio::sync::Notify;
+
+pub(crate) use endpoint::Shared as SharedEndpoint;
+pub use endpoint::{Endpoint, EndpointOptions};
 
 /// Which sockets a connection opens, and how.
 #[derive(Debug, Clone)]
@@ -71,8 +76,8 @@ thread_local! {
 /// A session on real sockets.
 pub(crate) struct Connection {
     inner: Mutex<Inner>,
-    /// Wakes the task: events to hand out, an earlier deadline, sockets to watch.
-    wake: Notify,
+    /// Wakes the task: events to hand out, an earlier deadline, sockets to watch, the end.
+    wake: Arc<Notify>,
     abandoned: Mutex<Vec<ChannelId>>,
     pub(crate) operations: Operations,
     options: NetworkOptions,
@@ -81,6 +86,8 @@ pub(crate) struct Connection {
 pub(crate) struct Inner {
     pub(crate) session: Session,
     connection: Weak<Connection>,
+    /// Its place among others on a port.
+    seat: Option<Seat>,
     sockets: Vec<Arc<Socket>>,
     streams: stream::Streams,
     /// Names that stand for this side's addresses.
@@ -119,6 +126,7 @@ impl Connection {
         configuration: Configuration,
         parts: Parts,
         options: NetworkOptions,
+        endpoint: Option<Arc<endpoint::Shared>>,
         hub: impl FnOnce(&Arc<Connection>) -> Box<dyn Hub>,
     ) -> Result<Arc<Self>, Error> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
@@ -128,6 +136,7 @@ impl Connection {
         let connection = Arc::new_cyclic(|connection| Connection {
             inner: Mutex::new(Inner {
                 session,
+                seat: endpoint.map(|endpoint| Seat::take(endpoint, Weak::clone(connection))),
                 connection: Weak::clone(connection),
                 sockets: Vec::new(),
                 streams: stream::Streams::default(),
@@ -138,7 +147,7 @@ impl Connection {
                 hub: Box::new(NoHub),
                 waiting: Vec::new(),
             }),
-            wake: Notify::new(),
+            wake: Arc::new(Notify::new()),
             abandoned: Mutex::new(Vec::new()),
             operations: Operations::default(),
             options,
@@ -172,14 +181,25 @@ impl Connection {
         let mut inner = self.lock();
         let outcome = act(&mut inner.session, now);
         inner.flush(now);
-        let due = inner.session.poll_timeout();
-        let earlier = due.is_some_and(|due| inner.armed.is_none_or(|armed| due < armed));
-        let wake = earlier || inner.session.has_events() || inner.blocked.is_some();
+        let wake = inner.wants_task();
         drop(inner);
         if wake {
             self.wake.notify_one();
         }
         outcome
+    }
+
+    /// Sends and tells what datagrams of a shared port have led to.
+    fn settle(&self, now: Instant) {
+        let mut inner = self.lock();
+        inner.flush(now);
+        inner.dispatch();
+        inner.flush(now);
+        let wake = inner.wants_task();
+        drop(inner);
+        if wake {
+            self.wake.notify_one();
+        }
     }
 
     /// Closes a channel that nobody holds any more; from a destructor, so without waiting for the session.
@@ -230,6 +250,7 @@ impl Connection {
         inner.session.finish_close(now);
         // Relays are released.
         inner.flush(now);
+        inner.seat = None;
         inner.streams.clear();
         inner.publications.clear();
         inner.hub.closed();
@@ -239,6 +260,13 @@ impl Connection {
 }
 
 impl Inner {
+    /// Whether there is something to do for the task that it does not wait for.
+    fn wants_task(&self) -> bool {
+        let due = self.session.poll_timeout();
+        let earlier = due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed));
+        earlier || self.session.has_events() || self.blocked.is_some()
+    }
+
     /// Sends until nothing is due or the kernel has no more room.
     fn flush(&mut self, now: Instant) {
         self.out = OUT.take();
@@ -277,6 +305,9 @@ impl Inner {
                 tracing::debug!(local = %transmit.local, "no socket with this address");
                 continue;
             };
+            if let Some(seat) = self.seat.as_ref().filter(|_| socket.is_shared()) {
+                seat.sent(now, &transmit, &self.out);
+            }
             match socket.try_send(&transmit, &self.out) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -3,6 +3,7 @@
 use super::NetworkOptions;
 use crate::session::Transmit;
 use quinn_udp::{EcnCodepoint, RecvMeta, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Type};
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -24,6 +25,8 @@ pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    /// Somebody else than the connection reads it.
+    shared: bool,
 }
 
 /// Memory for one batch of reads, kept from read to read.
@@ -61,19 +64,51 @@ impl Socket {
             Some(range) if address.port() == 0 => bind_in_range(address, range)?,
             _ => std::net::UdpSocket::bind(address)?,
         };
+        Self::new(socket, options.socket_buffer, false)
+    }
+
+    /// Binds to an address for many connections; with `divided` others of this program may bind to it, too, and the kernel
+    /// divides the peers among them.
+    pub(super) fn bind_shared(
+        address: SocketAddr,
+        divided: bool,
+        buffer: usize,
+    ) -> io::Result<Self> {
+        let domain = Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        #[cfg(unix)]
+        if divided {
+            socket.set_reuse_port(true)?;
+        }
+        #[cfg(not(unix))]
+        let _ = divided;
+        socket.bind(&address.into())?;
+        Self::new(socket.into(), buffer, true)
+    }
+
+    fn new(socket: std::net::UdpSocket, buffer: usize, shared: bool) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        enlarge_buffers(&socket, &state, options.socket_buffer);
+        enlarge_buffers(&socket, &state, buffer);
         let local = socket.local_addr()?;
         Ok(Socket {
             io: UdpSocket::from_std(socket)?,
             state,
             local,
+            shared,
         })
     }
 
     pub(super) fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether an endpoint reads it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// How many datagrams one send may carry.
@@ -97,8 +132,9 @@ impl Socket {
         })
     }
 
-    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_send_ready(cx)
+    /// Waits for room in the kernel; any number of tasks may.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.io.writable().await
     }
 
     /// Reads what is there; how many reads of the batch are filled.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Reads and handles at most this often before other tasks of the runtime get a turn.
-const MOST_ROUNDS: usize = 64;
+pub(super) const MOST_ROUNDS: usize = 64;
 
 thread_local! {
     /// Where datagrams are read to. They are handled before the next connection of the thread reads, so that one
@@ -18,14 +18,22 @@ thread_local! {
     static BATCH: RefCell<Batch> = RefCell::new(Batch::new());
 }
 
+/// Lends the thread's batch.
+pub(super) fn with_batch<T>(read: impl FnOnce(&mut Batch) -> T) -> T {
+    BATCH.with_borrow_mut(read)
+}
+
 /// Runs until the connection is closed, or nobody holds it any more.
 pub(super) async fn run(connection: Weak<Connection>) {
+    let Some(wake) = connection.upgrade().map(|strong| Arc::clone(&strong.wake)) else {
+        return;
+    };
     let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
     loop {
         let Some(strong) = connection.upgrade() else {
             return;
         };
-        let sockets = {
+        let (sockets, blocked, armed) = {
             let mut inner = strong.lock();
             let now = Instant::now();
             strong.close_abandoned(&mut inner, now);
@@ -44,15 +52,31 @@ pub(super) async fn run(connection: Weak<Connection>) {
             if let Some(due) = inner.armed {
                 timer.as_mut().reset(due.into());
             }
-            inner.sockets.clone()
+            let own = inner.sockets.iter().filter(|socket| !socket.is_shared());
+            let blocked = inner.blocked.as_ref();
+            (
+                own.cloned().collect::<Vec<_>>(),
+                blocked.map(|(_, socket, _)| Arc::clone(socket)),
+                inner.armed.is_some(),
+            )
         };
-        let armed = strong.lock().armed.is_some();
-        let mut woken = pin!(strong.wake.notified());
+        // While it waits, the task does not keep the connection.
+        drop(strong);
+        let mut woken = pin!(wake.notified());
+        let mut writable = pin!(async {
+            match &blocked {
+                Some(socket) => {
+                    let _ = socket.writable().await;
+                }
+                None => std::future::pending().await,
+            }
+        });
         poll_fn(|cx| {
-            let waiting = BATCH.with_borrow_mut(|batch| wait(cx, &strong, &sockets, batch));
+            let came = with_batch(|batch| wait(cx, &connection, &sockets, batch));
             let notified = woken.as_mut().poll(cx).is_ready();
             let due = armed && timer.as_mut().poll(cx).is_ready();
-            if waiting.is_ready() || notified || due {
+            let room = writable.as_mut().poll(cx).is_ready();
+            if came.is_ready() || notified || due || room {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -62,10 +86,10 @@ pub(super) async fn run(connection: Weak<Connection>) {
     }
 }
 
-/// Reads every socket; ready when something came, or when blocked sends may go on.
+/// Reads every socket; ready when something came.
 fn wait(
     cx: &mut Context<'_>,
-    connection: &Connection,
+    connection: &Weak<Connection>,
     sockets: &[Arc<Socket>],
     batch: &mut Batch,
 ) -> Poll<()> {
@@ -76,6 +100,9 @@ fn wait(
                 Poll::Pending => break,
                 Poll::Ready(Ok(reads)) => {
                     busy = true;
+                    let Some(connection) = connection.upgrade() else {
+                        break;
+                    };
                     receive(&mut connection.lock(), socket, batch, reads);
                 }
                 Poll::Ready(Err(error)) => {
@@ -85,17 +112,7 @@ fn wait(
             }
         }
     }
-    let blocked = connection
-        .lock()
-        .blocked
-        .as_ref()
-        .map(|(_, socket, _)| Arc::clone(socket));
-    let writable = blocked.is_some_and(|socket| socket.poll_writable(cx).is_ready());
-    if busy || writable {
-        Poll::Ready(())
-    } else {
-        Poll::Pending
-    }
+    if busy { Poll::Ready(()) } else { Poll::Pending }
 }
 
 fn receive(inner: &mut Inner, socket: &Socket, batch: &Batch, reads: usize) {

@@ -57,6 +57,12 @@ impl Session {
         self.sockets.open.iter().map(|socket| socket.addr)
     }
 
+    /// The username fragments that checks of peers name, one for each transport: a port that serves several sessions tells by them
+    /// whose a check is.
+    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+        (self.transports.iter()).map(|transport| transport.agent.local_parameters().ufrag.as_str())
+    }
+
     /// A STUN or TURN server, its name resolved.
     pub fn add_server(&mut self, now: Instant, server: ice::Server) {
         for transport in &mut self.transports {

@@ -516,9 +516,10 @@ impl Session {
 
     /// A datagram came in on `path`.
     ///
-    /// Nothing that it contains can make this fail; what cannot be used is counted and dropped.
-    pub fn handle_datagram(&mut self, now: Instant, path: ice::Path, datagram: &[u8]) {
-        self.handle_input(now, None, path, datagram);
+    /// Nothing that it contains can make this fail; what cannot be used is counted and dropped. `false` when ICE has dropped it: it is
+    /// no authentic check, no answer to one, and no data of a known peer.
+    pub fn handle_datagram(&mut self, now: Instant, path: ice::Path, datagram: &[u8]) -> bool {
+        self.handle_input(now, None, path, datagram)
     }
 
     /// One message came in on a TCP or TLS connection, without its frame. `transport` is the one that asked for the
@@ -539,16 +540,16 @@ impl Session {
         number: Option<usize>,
         path: ice::Path,
         datagram: &[u8],
-    ) {
+    ) -> bool {
         if self.closed {
-            return;
+            return false;
         }
         let Some((index, range)) = self.receive(now, number, path, datagram) else {
-            return;
+            return false;
         };
         let Some(range) = range else {
             self.after_input(now, index);
-            return;
+            return true;
         };
         let transport = &mut self.transports[index];
         let payload = &datagram[range];
@@ -563,6 +564,7 @@ impl Session {
             Some(128..=191) => self.handle_srtp(now, index, payload),
             _ => transport.counters.unexpected += 1,
         }
+        true
     }
 
     fn handle_srtp(&mut self, now: Instant, index: usize, packet: &[u8]) {

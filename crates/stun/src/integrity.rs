@@ -8,6 +8,8 @@ use aws_lc_rs::{constant_time, digest, hmac};
 use md5::{Digest, Md5};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::sha1::HmacSha1;
+
 /// Which HMAC protects a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Integrity {
@@ -20,7 +22,7 @@ pub enum Integrity {
 impl Integrity {
     pub(crate) const fn len(self) -> usize {
         match self {
-            Self::Sha1 => 20,
+            Self::Sha1 => crate::sha1::LEN,
             Self::Sha256 => 32,
         }
     }
@@ -66,11 +68,31 @@ pub struct IntegrityKey {
     integrity: Integrity,
 }
 
-/// An HMAC context takes 1.2 KB, and most keys need only one of the two: each is made when it is first used.
+/// The HMAC context for SHA-256 takes 1.2 KB, and few keys need it: it is made when it is first used.
 struct KeyState {
     bytes: Box<[u8]>,
-    sha1: OnceLock<Box<hmac::Key>>,
+    sha1: HmacSha1,
     sha256: OnceLock<Box<hmac::Key>>,
+}
+
+/// An HMAC.
+pub(crate) struct Tag {
+    bytes: [u8; 32],
+    integrity: Integrity,
+}
+
+impl Tag {
+    fn new(integrity: Integrity, code: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..integrity.len()].copy_from_slice(code);
+        Tag { bytes, integrity }
+    }
+}
+
+impl AsRef<[u8]> for Tag {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.integrity.len()]
+    }
 }
 
 impl IntegrityKey {
@@ -117,7 +139,7 @@ impl IntegrityKey {
     pub fn from_bytes(key: &[u8]) -> Self {
         let state = KeyState {
             bytes: key.into(),
-            sha1: OnceLock::new(),
+            sha1: HmacSha1::new(key),
             sha256: OnceLock::new(),
         };
         Self {
@@ -138,16 +160,24 @@ impl IntegrityKey {
         self.integrity
     }
 
-    fn key(&self, integrity: Integrity) -> &hmac::Key {
-        let (slot, algorithm) = match integrity {
-            Integrity::Sha1 => (&self.state.sha1, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
-            Integrity::Sha256 => (&self.state.sha256, hmac::HMAC_SHA256),
-        };
-        slot.get_or_init(|| Box::new(hmac::Key::new(algorithm, &self.state.bytes)))
+    /// The HMAC of these parts, one after the other.
+    fn code<const N: usize>(&self, integrity: Integrity, parts: [&[u8]; N]) -> Tag {
+        match integrity {
+            Integrity::Sha1 => Tag::new(integrity, &self.state.sha1.code(parts)),
+            Integrity::Sha256 => {
+                let key = self
+                    .state
+                    .sha256
+                    .get_or_init(|| Box::new(hmac::Key::new(hmac::HMAC_SHA256, &self.state.bytes)));
+                let mut context = hmac::Context::with_key(key);
+                parts.iter().for_each(|part| context.update(part));
+                Tag::new(integrity, context.sign().as_ref())
+            }
+        }
     }
 
-    pub(crate) fn sign(&self, integrity: Integrity, message: &[u8]) -> hmac::Tag {
-        hmac::sign(self.key(integrity), message)
+    pub(crate) fn sign(&self, integrity: Integrity, message: &[u8]) -> Tag {
+        self.code(integrity, [message])
     }
 
     /// Whether `tag` is the HMAC of `header` followed by `body`, in constant time.
@@ -158,10 +188,7 @@ impl IntegrityKey {
         body: &[u8],
         tag: &[u8],
     ) -> bool {
-        let mut context = hmac::Context::with_key(self.key(integrity));
-        context.update(header);
-        context.update(body);
-        let expected = context.sign();
+        let expected = self.code(integrity, [header, body]);
         constant_time::verify_slices_are_equal(expected.as_ref(), tag).is_ok()
     }
 }

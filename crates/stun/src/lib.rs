@@ -20,6 +20,7 @@ pub mod discovery;
 mod integrity;
 mod message;
 mod server;
+mod sha1;
 mod transaction;
 mod types;
 pub mod uri;

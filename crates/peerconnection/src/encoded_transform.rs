@@ -2,8 +2,7 @@
 //! encoder and the packets, and between the packets and the decoder.
 
 use crate::rtp_parameters::RtpCodecParameters;
-use crate::rtp_transceiver::{TransceiverShared, outgoing};
-use crate::session::IncomingFrame;
+use crate::rtp_transceiver::{ReceivedFrame, TransceiverShared, outgoing};
 use bytes::Bytes;
 use media::{EncodedFrame, MediaKind};
 use std::fmt;
@@ -52,7 +51,7 @@ enum Route {
         duration: Duration,
         clock_rate: u32,
     },
-    Receive(Box<(IncomingFrame, RtpCodecParameters)>),
+    Receive(Box<ReceivedFrame>),
 }
 
 impl RtcEncodedFrame {
@@ -87,23 +86,20 @@ impl RtcEncodedFrame {
         }
     }
 
-    pub(crate) fn received(
-        kind: MediaKind,
-        frame: IncomingFrame,
-        codec: &RtpCodecParameters,
-    ) -> Self {
+    pub(crate) fn received(kind: MediaKind, received: ReceivedFrame) -> Self {
+        let ReceivedFrame { frame, codec, rid } = &received;
         RtcEncodedFrame {
             data: frame.data.clone(),
             metadata: EncodedFrameMetadata {
                 kind,
                 key_frame: frame.keyframe || kind == MediaKind::Audio,
-                synchronization_source: None,
+                synchronization_source: Some(frame.ssrc.0),
                 payload_type: frame.payload_type,
                 rtp_timestamp: frame.timestamp,
                 mime_type: codec.codec.mime_type.clone(),
-                rid: None,
+                rid: rid.clone(),
             },
-            route: Route::Receive(Box::new((frame, codec.clone()))),
+            route: Route::Receive(Box::new(received)),
         }
     }
 }
@@ -214,9 +210,9 @@ impl FrameTransformer {
                 });
             }
             Route::Receive(received) => {
-                let (mut frame, codec) = *received;
-                frame.data = data;
-                shared.deliver(frame, &codec);
+                let mut received = *received;
+                received.frame.data = data;
+                shared.deliver(received);
             }
         }
     }

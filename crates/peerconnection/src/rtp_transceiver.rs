@@ -240,25 +240,27 @@ impl TransceiverShared {
             .iter()
             .find(|codec| codec.payload_type == frame.payload_type);
         let Some(codec) = codec else { return };
+        let received = ReceivedFrame {
+            rid: session.received_rid(self.id, frame.ssrc).map(str::to_owned),
+            codec: codec.clone(),
+            frame,
+        };
         let transform = self.lock().receive_transform.clone();
         if let Some(transform) = transform {
-            let frame = RtcEncodedFrame::received(self.kind, frame, codec);
+            let frame = RtcEncodedFrame::received(self.kind, received);
             if transform.try_send(frame).is_err() {
                 tracing::debug!("the transform took a frame not at all, or not in time");
             }
             return;
         }
-        self.deliver(frame, codec);
+        self.deliver(received);
     }
 
     /// Hands a frame over, after its transform if there is one.
-    pub(crate) fn deliver(self: &Arc<Self>, frame: IncomingFrame, codec: &RtpCodecParameters) {
+    pub(crate) fn deliver(self: &Arc<Self>, received: ReceivedFrame) {
         let mut state = self.lock();
         if let Some(encoded) = &state.encoded {
-            match encoded.try_send(ReceivedFrame {
-                frame,
-                codec: codec.clone(),
-            }) {
+            match encoded.try_send(received) {
                 Ok(()) => return,
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     tracing::debug!("an encoded frame was not fetched in time");
@@ -274,7 +276,7 @@ impl TransceiverShared {
         let decoding = state
             .decoding
             .get_or_insert_with(|| pipeline::decode(writer, Arc::downgrade(self)));
-        decoding.push(frame, codec);
+        decoding.push(received);
     }
 }
 
@@ -285,6 +287,8 @@ pub struct ReceivedFrame {
     pub frame: IncomingFrame,
     /// What it is encoded with.
     pub codec: RtpCodecParameters,
+    /// Which of the encodings it is one of, when the peer sends several (simulcast).
+    pub rid: Option<String>,
 }
 
 /// `RTCRtpTransceiver`: a sender and a receiver that share a media section.

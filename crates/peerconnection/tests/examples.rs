@@ -10,6 +10,9 @@ mod camera_call;
 #[path = "../examples/data_channel.rs"]
 mod data_channel;
 #[allow(dead_code)]
+#[path = "../examples/encrypted_frames.rs"]
+mod encrypted_frames;
+#[allow(dead_code)]
 #[path = "../examples/forward.rs"]
 mod forward;
 #[allow(dead_code)]
@@ -21,6 +24,9 @@ mod play_file;
 #[allow(dead_code)]
 #[path = "../examples/save_to_disk.rs"]
 mod save_to_disk;
+#[allow(dead_code)]
+#[path = "../examples/simulcast.rs"]
+mod simulcast;
 #[allow(dead_code)]
 #[path = "../examples/stats.rs"]
 mod stats;
@@ -153,4 +159,39 @@ async fn the_forward_example_shows_one_camera_to_every_viewer() {
 async fn the_perfect_negotiation_example_agrees_on_everything() {
     let (_, sections) = perfect_negotiation::run(10).await.expect("it runs");
     assert!((10..=20).contains(&sections), "{sections}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_simulcast_example_shows_every_size() {
+    let run = tokio::time::timeout(Duration::from_secs(60), simulcast::run(5));
+    let sizes = run.await.expect("in time").expect("it runs");
+    let [quarter, half, full] = sizes.as_slice() else {
+        panic!("{sizes:?}")
+    };
+    assert_eq!((quarter.0 * 2, quarter.1 * 2), *half);
+    assert_eq!((half.0 * 2, half.1 * 2), *full);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_encrypted_frames_example_sees_and_hears() {
+    let run = tokio::time::timeout(
+        Duration::from_secs(60),
+        encrypted_frames::run(b"secret", 20),
+    );
+    let (pictures, seconds) = run.await.expect("in time").expect("it runs");
+    assert_eq!(pictures, 20);
+    assert!(seconds > 0.1, "{seconds} s of sound");
+}
+
+#[test]
+fn every_example_is_short() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut examples = 0;
+    for entry in std::fs::read_dir(folder).expect("the examples") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a source");
+        assert!(text.lines().count() < 120, "{}", path.display());
+        examples += 1;
+    }
+    assert!(examples >= 9, "{examples} examples");
 }

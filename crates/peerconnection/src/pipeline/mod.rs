@@ -6,13 +6,13 @@ mod audio;
 mod video;
 
 use crate::rtp_parameters::RtpCodecParameters;
-use crate::rtp_transceiver::TransceiverShared;
+use crate::rtp_transceiver::{ReceivedFrame, TransceiverShared};
 use crate::session::IncomingFrame;
 use media::{MediaKind, MediaStreamTrack, TrackWriter};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Frames that may wait for the decoder: more means it cannot keep up.
 const DECODE_QUEUE: usize = 128;
@@ -51,7 +51,12 @@ pub(crate) fn encode(track: &MediaStreamTrack, transceiver: Weak<TransceiverShar
 pub(crate) struct Decoding {
     queue: SyncSender<Job>,
     overrun: bool,
+    /// Of several encodings (simulcast), the one that is shown, and when it was heard last.
+    shown: Option<(String, Instant)>,
 }
+
+/// Another encoding of the same track takes over when the one that is shown has been silent for so long.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// A frame for a decoder.
 struct Job {
@@ -78,14 +83,28 @@ pub(crate) fn decode(writer: Arc<TrackWriter>, transceiver: Weak<TransceiverShar
     Decoding {
         queue,
         overrun: false,
+        shown: None,
     }
 }
 
 impl Decoding {
-    pub(crate) fn push(&mut self, frame: IncomingFrame, codec: &RtpCodecParameters) {
+    pub(crate) fn push(&mut self, received: ReceivedFrame) {
+        let ReceivedFrame { frame, codec, rid } = received;
+        if let Some(rid) = rid {
+            match &mut self.shown {
+                Some((shown, heard)) if *shown == rid => *heard = frame.arrival,
+                Some((_, heard))
+                    if !frame.keyframe
+                        || frame.arrival.saturating_duration_since(*heard) < SILENT =>
+                {
+                    return;
+                }
+                _ => self.shown = Some((rid, frame.arrival)),
+            }
+        }
         let job = Job {
             frame,
-            codec: Arc::new(codec.clone()),
+            codec: Arc::new(codec),
             after_overrun: self.overrun,
         };
         self.overrun = matches!(self.queue.try_send(job), Err(TrySendError::Full(_)));

@@ -113,7 +113,10 @@ fn plan(session: &mut Session, id: TransceiverId, picture: &VideoFrame) -> Vec<P
     let encodings: Vec<RtpEncodingParameters> = view.encodings().cloned().collect();
     for encoding in &encodings {
         let scale = encoding.scale_resolution_down_by.unwrap_or(1.0).max(1.0);
-        let demand = usual_bitrate(picture, scale);
+        let demand = match encoding.active {
+            true => usual_bitrate(picture, scale),
+            false => 0,
+        };
         session.set_encoder_demand(id, encoding.rid.as_deref(), demand);
     }
     encodings

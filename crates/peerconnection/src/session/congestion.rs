@@ -5,6 +5,7 @@
 
 use super::Session;
 use super::media::{MediaEngine, Outgoing};
+use super::probing::{self, Probing};
 use super::transceiver::TransceiverId;
 use congestion::{Bitrate, Controller, Event as ControllerEvent, Limits, Priority, Sent};
 use rtp::{Ssrc, receive, rtcp, send};
@@ -36,6 +37,9 @@ pub(super) struct Path {
     /// The limit of a peer that estimates on its side (REMB).
     limit: Option<u64>,
     most: Bitrate,
+    /// What the encoders would use if nothing limited them, as far as they have told.
+    wanted: u64,
+    probing: Probing,
 }
 
 impl Path {
@@ -55,6 +59,24 @@ impl Path {
             feedback: receive::TransportFeedback::new(FEEDBACK_INTERVAL),
             limit: None,
             most: MOST,
+            wanted: 0,
+            probing: Probing::new(),
+        }
+    }
+
+    /// Numbers a packet that leaves now, and takes note of it.
+    fn note_sent(&mut self, now: Instant, packet: &mut [u8]) {
+        let transport_sequence = self.stamper.stamp(now, packet);
+        if let [_, _, high, low, _, _, _, _, a, b, c, d, ..] = *packet {
+            self.controller.sent(
+                now,
+                Sent {
+                    ssrc: u32::from_be_bytes([a, b, c, d]),
+                    sequence: u16::from_be_bytes([high, low]),
+                    transport_sequence: transport_sequence.map(|sequence| sequence.0),
+                    size: packet.len(),
+                },
+            );
         }
     }
 
@@ -221,7 +243,7 @@ impl MediaEngine {
             }
         }
         let Some((priority, index, size)) = chosen else {
-            return false;
+            return self.poll_padding(now, transport, buf);
         };
         let mut path = self
             .paths
@@ -242,19 +264,41 @@ impl MediaEngine {
             return false;
         }
         if let Some(path) = path {
-            let transport_sequence = path.stamper.stamp(now, &mut buf[start..]);
-            if let [_, _, high, low, _, _, _, _, a, b, c, d, ..] = buf[start..] {
-                path.controller.sent(
-                    now,
-                    Sent {
-                        ssrc: u32::from_be_bytes([a, b, c, d]),
-                        sequence: u16::from_be_bytes([high, low]),
-                        transport_sequence: transport_sequence.map(|sequence| sequence.0),
-                        size: buf.len() - start,
-                    },
-                );
-            }
+            path.note_sent(now, &mut buf[start..]);
         }
+        true
+    }
+
+    /// Appends a packet of padding, where a probe is due and the pace leaves room.
+    fn poll_padding(&mut self, now: Instant, transport: usize, buf: &mut Vec<u8>) -> bool {
+        let path = self
+            .paths
+            .iter_mut()
+            .find(|path| path.transport == transport && path.send_id.is_some());
+        let Some(path) = path.filter(|path| path.wanted > 0) else {
+            return false;
+        };
+        let Some(ssrc) = probing::stream_to_pad(&self.outgoing, transport, now) else {
+            return false;
+        };
+        let target = path.controller.target().bps();
+        if !path.probing.is_due(now, target, path.wanted) {
+            return false;
+        }
+        let size = usize::from(probing::PADDING);
+        if !path.controller.admit(now, Priority::Padding, size) {
+            return false;
+        }
+        let outgoing = self.outgoing.iter_mut();
+        let mut found = outgoing.filter(|outgoing| outgoing.stream.ssrc() == ssrc);
+        let start = buf.len();
+        let written = found
+            .next()
+            .and_then(|outgoing| outgoing.stream.write_padding(probing::PADDING, buf));
+        if written.is_none() {
+            return false;
+        }
+        path.note_sent(now, &mut buf[start..]);
         true
     }
 
@@ -273,12 +317,13 @@ impl MediaEngine {
 
     /// The transport's estimate may rise to what its streams can use, and somewhat over.
     fn follow_demand(&mut self, transport: usize) {
-        let mut total = 0_u64;
+        let (mut total, mut told) = (0_u64, 0_u64);
         for outgoing in self
             .outgoing
             .iter()
             .filter(|outgoing| outgoing.transport == transport)
         {
+            told = told.saturating_add(outgoing.demand.unwrap_or(0));
             total = total.saturating_add(match outgoing.demand {
                 _ if !outgoing.stream.config().codec.is_video() => AUDIO_SHARE,
                 Some(demand) => demand,
@@ -290,9 +335,9 @@ impl MediaEngine {
             .paths
             .iter_mut()
             .find(|path| path.transport == transport);
-        if let Some(path) = path
-            && path.most.bps().abs_diff(most.bps()) > path.most.bps() / 5
-        {
+        let Some(path) = path else { return };
+        path.wanted = told;
+        if path.most.bps().abs_diff(most.bps()) > path.most.bps() / 5 {
             path.most = most;
             path.controller.set_limits(Limits {
                 min: LEAST,

@@ -23,6 +23,7 @@ mod jsep;
 mod media;
 mod parameters;
 mod pool;
+mod probing;
 mod samples;
 mod stats;
 #[cfg(test)]

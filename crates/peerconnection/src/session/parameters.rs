@@ -228,6 +228,15 @@ impl Session {
             .collect()
     }
 
+    /// The `rid` of a stream that a receiver receives, when it has one.
+    pub(crate) fn received_rid(&self, id: TransceiverId, ssrc: rtp::Ssrc) -> Option<&str> {
+        let mut incoming = self.media.incoming().iter();
+        incoming
+            .find(|incoming| incoming.transceiver == id && incoming.stream.ssrc() == ssrc)?
+            .rid
+            .as_deref()
+    }
+
     /// `RTCRtpReceiver.getParameters` (W3C WebRTC §5.3).
     pub fn receiver_parameters(&self, id: TransceiverId) -> RtpReceiveParameters {
         let Some(transceiver) = self.jsep.transceiver(id) else {

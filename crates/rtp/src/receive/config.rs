@@ -137,6 +137,8 @@ impl Default for Playout {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IncomingFrame {
+    /// Whose it is: the stream's SSRC.
+    pub ssrc: Ssrc,
     /// The encoded frame: an Opus packet, a VP8 frame, an Annex B access unit.
     pub data: Bytes,
     /// Its RTP timestamp.

@@ -452,6 +452,7 @@ impl Stream {
         let arrival = slots.clone().map(|slot| slot.arrival).min()?;
         let marker = self.buffer.get(last).is_some_and(|slot| slot.marker);
         Some(IncomingFrame {
+            ssrc: self.config.ssrc,
             timestamp: first.wire_timestamp,
             keyframe: first.fragment.keyframe,
             payload_type: first.payload_type,

@@ -118,3 +118,54 @@ fn feedback_is_negotiated_as_an_extension_and_as_rtcp() {
     pair.run_for(Duration::from_secs(1));
     assert!(pair.a.session.available_outgoing_bitrate(id).is_some());
 }
+
+/// Pictures of 150 kbit/s, from an encoder that would use 2.5 Mbit/s if it could have them at once, as a layer of simulcast;
+/// the estimates of every second, and the bytes that were sent.
+fn small_pictures(pair: &mut Pair<Side, Side>, seconds: u64) -> (Vec<u64>, u64) {
+    let id = video(&pair.a);
+    let mut estimates = Vec::new();
+    for number in 0..seconds * 30 {
+        let now = pair.now();
+        let session = &mut pair.a.session;
+        session.set_encoder_demand(id, None, 2_500_000);
+        if number % 30 == 29 {
+            estimates.extend(session.available_outgoing_bitrate(id));
+        }
+        let mut data = vec![0x9d_u8; 150_000 / 8 / 30];
+        data[0] = if number == 0 { 0x10 } else { 0x11 };
+        let frame = OutgoingFrame {
+            data: data.into(),
+            timestamp: (number * 3_000) as u32,
+            keyframe: number == 0,
+            ..OutgoingFrame::default()
+        };
+        session.write_frame(now, id, None, &frame).expect("written");
+        pair.run_for(Duration::from_nanos(33_333_333));
+    }
+    (estimates, pair.a.session.transports[0].counters.bytes_sent)
+}
+
+#[test]
+fn padding_finds_out_what_the_path_carries_where_the_media_does_not() {
+    let mut pair = established(55, LinkConfig::with_latency(Duration::from_millis(20)));
+    let (estimates, _) = small_pictures(&mut pair, 10);
+    assert!(
+        estimates.iter().any(|estimate| *estimate >= 2_500_000),
+        "{estimates:?}"
+    );
+}
+
+#[test]
+fn probes_that_bring_nothing_become_rare() {
+    let mut link = LinkConfig::with_latency(Duration::from_millis(20));
+    link.rate_bps = Some(600_000);
+    link.queue_bytes = 75_000;
+    let mut pair = established(56, link);
+    let (estimates, sent) = small_pictures(&mut pair, 60);
+    assert!(
+        estimates[5..].iter().all(|estimate| *estimate < 800_000),
+        "{estimates:?}"
+    );
+    // 150 kbit/s of pictures for a minute are 1.1 MB; all that the path carries would be 4.5 MB.
+    assert!(sent < 2_200_000, "{sent} bytes");
+}

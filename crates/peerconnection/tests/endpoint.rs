@@ -5,7 +5,7 @@ mod common;
 use common::{bounded, exchange, loopback, selected};
 use peerconnection::{
     Configuration, DataChannel, DataChannelInit, Endpoint, EndpointOptions, NetworkOptions,
-    PeerConnection, PeerConnectionState,
+    PeerConnection, PeerConnectionState, ice,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -263,6 +263,34 @@ fn an_endpoint_needs_a_runtime_and_an_address() {
             .iter()
             .all(|one| one.port() == addresses[0].port())
     );
+}
+
+/// RFC 8445 §2.5: a server with a public address answers checks and sends none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lite_server_is_reached_whoever_offers() {
+    let endpoint = endpoint(1);
+    for server_offers in [false, true] {
+        let mut config = ice::Config::default();
+        config.lite = true;
+        let server = (endpoint.builder(Configuration::default()).ice(config))
+            .build()
+            .expect("a connection");
+        let client = client();
+        let (ours, theirs) = match server_offers {
+            true => call(&server, &client).await,
+            false => {
+                let (theirs, ours) = call(&client, &server).await;
+                (ours, theirs)
+            }
+        };
+        exchange(&ours, &theirs).await;
+        exchange(&theirs, &ours).await;
+        let sdp = server.local_description().expect("a description").sdp;
+        assert!(sdp.contains("a=ice-lite"), "{sdp}");
+        let (_, report) = server.ice_reports().remove(0);
+        assert_eq!(report.role, ice::Role::Controlled);
+        assert!((report.pairs.iter()).all(|pair| pair.stats.requests_sent == 0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -77,9 +77,14 @@ impl Agent {
             None => {}
         }
         // RFC 8445 §6.1.1: a full agent facing a lite one controls.
-        if parameters.lite && !self.config.lite && self.role != Role::Controlling {
-            self.set_role(Role::Controlling);
-            self.events.push_back(Event::RoleChange(self.role));
+        let due = match (self.config.lite, parameters.lite) {
+            (false, true) => Role::Controlling,
+            (true, false) => Role::Controlled,
+            _ => self.role,
+        };
+        if due != self.role {
+            self.set_role(due);
+            self.events.push_back(Event::RoleChange(due));
         }
         let ufrag = parameters.ufrag.clone();
         self.current.remote = Some(RemoteSide::new(parameters));

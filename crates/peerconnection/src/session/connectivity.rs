@@ -332,7 +332,7 @@ impl Session {
             .jsep
             .remote()
             .is_some_and(|remote| remote.described.ice_lite);
-        if offers || peer_lite {
+        if offers || peer_lite && !self.ice_config.lite {
             ice::Role::Controlling
         } else {
             ice::Role::Controlled
@@ -408,11 +408,12 @@ impl Session {
             ice::Parameters::new(theirs.ice_ufrag.as_str(), theirs.ice_pwd.as_str());
         parameters.lite = lite;
         parameters.trickle = remote.described.trickle;
+        parameters.renomination = remote.described.renomination;
         if transport.remote_ufrag != parameters.ufrag {
             transport.remote_ufrag.clone_from(&parameters.ufrag);
             transport.told_candidates.clear();
             transport.told_end = false;
-            if lite {
+            if lite && !self.ice_config.lite {
                 transport.agent.set_role(ice::Role::Controlling);
             }
             if let Err(error) = transport.agent.set_remote_parameters(now, parameters) {

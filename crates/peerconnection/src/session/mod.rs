@@ -200,6 +200,8 @@ impl Session {
             StdRng::from_rng(&mut rng),
         );
         jsep.always_data = configuration.always_negotiate_data_channels;
+        jsep.ice_lite = ice.lite;
+        jsep.renominates = ice.renomination && !ice.lite;
         let data = Data::new(sctp, StdRng::from_rng(&mut rng));
         let mut session = Session {
             jsep,

@@ -459,7 +459,9 @@ impl Jsep {
         Described {
             session_id: self.session_id,
             version: self.version,
+            ice_lite: self.ice_lite,
             trickle: true,
+            renomination: self.renominates,
             identity: self.identity.clone(),
             ..Described::default()
         }

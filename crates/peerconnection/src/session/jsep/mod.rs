@@ -106,6 +106,9 @@ pub(crate) struct Jsep {
     pub(crate) identity: Option<String>,
     /// Whether the first offer has a section for data in any case, before all others.
     pub(crate) always_data: bool,
+    /// What this side's agents are ([`ice::Config`]).
+    pub(crate) ice_lite: bool,
+    pub(crate) renominates: bool,
     /// ICE credentials that a restart asks to replace.
     to_replace: Vec<Credentials>,
     negotiation_needed: bool,
@@ -150,6 +153,8 @@ impl Jsep {
             wants_data: false,
             identity: None,
             always_data: false,
+            ice_lite: false,
+            renominates: false,
             to_replace: Vec::new(),
             negotiation_needed: false,
             stable: None,

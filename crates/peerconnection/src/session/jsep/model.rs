@@ -18,6 +18,8 @@ pub(crate) struct Described {
     pub(crate) ice_lite: bool,
     /// `a=ice-options:trickle`.
     pub(crate) trickle: bool,
+    /// `a=ice-options:renomination` (draft-thatcher-ice-renomination §5).
+    pub(crate) renomination: bool,
     /// `a=identity` (RFC 8827 §7.4.1).
     pub(crate) identity: Option<String>,
     /// `a=group:BUNDLE`, one list of mids a group.

@@ -26,12 +26,15 @@ pub(super) fn read(text: &str) -> Result<Described, Error> {
         version: session.origin.version().unwrap_or(0),
         ice_lite: session.is_ice_lite(),
         trickle: false,
+        renomination: false,
         identity: session.attributes.value("identity").map(str::to_owned),
         bundle: session.bundles().collect(),
         sections: Vec::with_capacity(session.media.len()),
     };
     for (index, media) in session.media.iter().enumerate() {
-        described.trickle |= session.ice_options(media).has("trickle");
+        let options = session.ice_options(media);
+        described.trickle |= options.has("trickle");
+        described.renomination |= options.has("renomination");
         described
             .sections
             .push(read_section(&session, media, index)?);
@@ -285,8 +288,15 @@ pub(super) fn write(described: &Described) -> String {
     session
         .attributes
         .add(Attribute::new("msid-semantic", "WMS *"));
+    if described.ice_lite {
+        session.attributes.add(Attribute::flag("ice-lite"));
+    }
     if described.trickle {
-        session.attributes.add(a::IceOptions::webrtc());
+        let mut options = a::IceOptions::webrtc();
+        if described.renomination {
+            options.0.push("renomination".into());
+        }
+        session.attributes.add(options);
     }
     if let Some(identity) = &described.identity {
         session.attributes.add(Attribute::new("identity", identity));

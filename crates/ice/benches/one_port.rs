@@ -10,35 +10,12 @@
 
 use ice::{Agent, Config, Input, LocalSocket, Mux, MuxKey, Path, Role, State};
 use rand::{SeedableRng, rngs::StdRng};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-struct Counting;
-
-static LIVE: AtomicU64 = AtomicU64::new(0);
-static CALLS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as u64, Relaxed);
-        CALLS.fetch_add(1, Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as u64, Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
 const AGENTS: usize = 10_000;
 
@@ -66,10 +43,17 @@ fn agent(role: Role, addr: SocketAddr, seed: u64, now: Instant) -> Agent {
     agent
 }
 
+/// What this thread has had of the CPU; other work on the machine does not count.
+fn cpu() -> Duration {
+    measure::thread_cpu_time().expect("a system that tells")
+}
+
 /// What the server's part has cost.
 #[derive(Default)]
 struct Cost {
-    cpu: Duration,
+    time: Duration,
+    /// How much of the time this thread had the CPU.
+    share: f64,
     calls: u64,
     /// Consent checks that the server's agents have had answered, and those of their peers that they have answered.
     answered: u64,
@@ -95,7 +79,7 @@ impl World {
     /// At a tick the server's agents that are due, and what has come in at the port.
     fn serve(&mut self, tick: bool) {
         let inward = std::mem::take(&mut self.inward);
-        let calls = CALLS.load(Relaxed);
+        let calls = measure::allocations();
         let began = Instant::now();
         for &key in self.keys.iter().filter(|_| tick) {
             let Some(agent) = self.mux.get_mut(key) else {
@@ -140,8 +124,8 @@ impl World {
                 &mut self.spare,
             );
         }
-        self.cost.cpu += began.elapsed();
-        self.cost.calls += CALLS.load(Relaxed) - calls;
+        self.cost.time += began.elapsed();
+        self.cost.calls += measure::allocations() - calls;
         for (_, mut datagram) in inward {
             datagram.clear();
             self.spare.push(datagram);
@@ -205,6 +189,7 @@ impl World {
     /// Until this many seconds from now, with timers as coarse as a server's wheel.
     fn run(&mut self, seconds: u64) {
         let end = self.now + Duration::from_secs(seconds);
+        let (began, had) = (Instant::now(), cpu());
         while self.now < end {
             self.now += Duration::from_millis(50);
             self.clients(true);
@@ -214,6 +199,8 @@ impl World {
                 self.serve(false);
             }
         }
+        let had = cpu().saturating_sub(had);
+        self.cost.share = had.as_secs_f64() / began.elapsed().as_secs_f64();
     }
 }
 
@@ -278,18 +265,18 @@ fn main() {
     assert_eq!(*world.mux.counters(), ice::MuxCounters::default());
     let World { mux, clients, .. } = world;
     // What is freed with the server's part is what it had.
-    let with = LIVE.load(Relaxed);
+    let with = measure::live_bytes();
     drop(mux);
-    let memory = with - LIVE.load(Relaxed);
+    let memory = with - measure::live_bytes();
     drop(clients);
 
     let rounds = cost.answered + cost.served;
     let agents = AGENTS as f64;
-    let micros = |cpu: Duration, of: f64| cpu.as_secs_f64() * 1e6 / of;
+    let cpu = |cost: &Cost| cost.time.as_secs_f64() * cost.share;
     println!("agents behind one port               {AGENTS}");
     println!(
         "setup, CPU an agent                  {:.1} µs",
-        micros(setup.cpu, agents)
+        cpu(&setup) * 1e6 / agents
     );
     println!(
         "memory, an idle agent and its entry  {:.2} KiB",
@@ -303,7 +290,7 @@ fn main() {
     );
     println!(
         "CPU a consent round                  {:.2} µs",
-        micros(cost.cpu, rounds as f64)
+        cpu(&cost) * 1e6 / rounds as f64
     );
     println!(
         "allocations a consent round          {:.2}",
@@ -311,7 +298,7 @@ fn main() {
     );
     println!(
         "idle CPU, all agents                 {:.2} % of a core",
-        cost.cpu.as_secs_f64() * 100.0 / seconds as f64
+        cpu(&cost) * 100.0 / seconds as f64
     );
     println!(
         "wakes, an agent a minute             {:.1}",

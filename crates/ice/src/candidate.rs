@@ -351,7 +351,8 @@ impl FromStr for Candidate {
                     candidate.tcp_type = Some(TcpType::parse(value).ok_or(Invalid("tcptype"))?);
                 }
                 "generation" => candidate.generation = number(value, 10),
-                "ufrag" => candidate.ufrag = Some(value.into()),
+                // Without a value it says nothing.
+                "ufrag" => candidate.ufrag = (!value.is_empty()).then(|| value.into()),
                 "network-id" => candidate.network_id = number(value, 5),
                 "network-cost" => candidate.network_cost = number(value, 5),
                 _ => candidate.extensions.push((name.into(), value.into())),

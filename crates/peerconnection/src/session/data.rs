@@ -270,10 +270,9 @@ impl Session {
     /// message size" (W3C WebRTC §6.1.1). [`u64::MAX`] is no limit.
     pub fn max_message_size(&self) -> Option<u64> {
         let remote = self.jsep.remote()?;
-        let section =
-            remote.described.sections.iter().find(|section| {
-                section.kind == super::SectionKind::Application && !section.rejected
-            });
+        let section = remote.described.sections.iter().find(|section| {
+            section.kind == super::jsep::SectionKind::Application && !section.rejected
+        });
         match section {
             Some(section) => Some(match section.max_message_size {
                 None => 65_536,

@@ -15,10 +15,12 @@
 pub(crate) mod codecs;
 mod congestion;
 mod connectivity;
+mod consequences;
 mod data;
 mod dtmf;
 mod event;
 mod forward;
+mod io;
 mod jsep;
 mod media;
 mod parameters;
@@ -29,6 +31,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod transceiver;
+mod transceiver_view;
 mod transport;
 mod transports;
 
@@ -40,13 +43,14 @@ pub use samples::RtpSource;
 pub(crate) use samples::{DecodedSample, EncodedSample, SourceSample};
 pub use sctp::datachannel::{ChannelConfig, ChannelId, ChannelState, Message, MessageKind};
 pub use transceiver::TransceiverId;
+pub use transceiver_view::TransceiverView;
 pub use transport::Transmit;
 pub use transports::TransportView;
 
 use crate::configuration::{Configuration, IceTransportPolicy};
 use crate::description::{SdpType, SessionDescription};
 use crate::error::Error;
-use crate::rtp_parameters::{RtpCodecParameters, RtpEncodingParameters};
+use crate::rtp_parameters::RtpEncodingParameters;
 use crate::states::{
     IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
     TransceiverDirection,
@@ -54,14 +58,14 @@ use crate::states::{
 use ::media::MediaKind;
 use bytes::BytesMut;
 use data::Data;
-use jsep::{Jsep, LocalFacts, Notice, SectionKind};
+use jsep::{Jsep, LocalFacts};
 use media::MediaEngine;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use transport::{Change, Transport};
+use transport::Transport;
 
 /// The largest message that this side takes over a data channel, `a=max-message-size` (RFC 8841 §6).
 pub const MAX_MESSAGE_SIZE: usize = 256 * 1024;
@@ -515,220 +519,7 @@ impl Session {
         &self.configuration.ice_servers
     }
 
-    // Time, datagrams, events.
-
-    /// A datagram came in on `path`.
-    ///
-    /// Nothing that it contains can make this fail; what cannot be used is counted and dropped. `false` when ICE has dropped it: it is
-    /// no authentic check, no answer to one, and no data of a known peer.
-    pub fn handle_datagram(&mut self, now: Instant, path: ice::Path, datagram: &[u8]) -> bool {
-        self.handle_input(now, None, path, datagram)
-    }
-
-    /// One message came in on a TCP or TLS connection, without its frame. `transport` is the one that asked for the
-    /// connection; `None` for an incoming one.
-    pub fn handle_message(
-        &mut self,
-        now: Instant,
-        transport: Option<usize>,
-        path: ice::Path,
-        message: &[u8],
-    ) {
-        self.handle_input(now, transport, path, message);
-    }
-
-    fn handle_input(
-        &mut self,
-        now: Instant,
-        number: Option<usize>,
-        path: ice::Path,
-        datagram: &[u8],
-    ) -> bool {
-        if self.closed {
-            return false;
-        }
-        let Some((index, range)) = self.receive(now, number, path, datagram) else {
-            return false;
-        };
-        let Some(range) = range else {
-            self.after_input(now, index);
-            return true;
-        };
-        let transport = &mut self.transports[index];
-        let payload = &datagram[range];
-        transport.counters.packets_received += 1;
-        transport.counters.bytes_received += payload.len() as u64;
-        // RFC 7983 §7.
-        match payload.first() {
-            Some(20..=63) => {
-                transport.handle_dtls(now, payload);
-                self.after_input(now, index);
-            }
-            Some(128..=191) => self.handle_srtp(now, index, payload),
-            _ => transport.counters.unexpected += 1,
-        }
-        true
-    }
-
-    fn handle_srtp(&mut self, now: Instant, index: usize, packet: &[u8]) {
-        // Enough for many packets, so that the allocator is asked once for all of them.
-        const ARENA: usize = 64 * 1024;
-        let transport = &mut self.transports[index];
-        let rtcp = rtp::packet::is_rtcp(packet);
-        self.arena.reserve(if self.arena.capacity() < packet.len() {
-            ARENA.max(packet.len())
-        } else {
-            packet.len()
-        });
-        self.arena.extend_from_slice(packet);
-        let mut packet = self.arena.split();
-        if !transport.unprotect(&mut packet, rtcp) {
-            return;
-        }
-        let number = transport.number;
-        if rtcp {
-            self.media
-                .handle_rtcp(now, number, &packet, &mut self.events);
-        } else {
-            self.media
-                .handle_rtp(now, number, packet.freeze(), &mut self.events);
-        }
-    }
-
-    /// The time has come that [`Session::poll_timeout`] gave. Too early is no mistake.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.closed {
-            return;
-        }
-        for index in 0..self.transports.len() {
-            self.transports[index].handle_timeout(now);
-            self.after_input(now, index);
-        }
-        self.data.handle_timeout(now);
-        self.after_data();
-        self.handle_tones(now);
-        self.media.handle_timeout(now);
-    }
-
-    /// When [`Session::handle_timeout`] is due.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.closed {
-            return None;
-        }
-        let transports = self.transports.iter().filter_map(Transport::poll_timeout);
-        transports
-            .chain(self.data.poll_timeout())
-            .chain(self.media.poll_timeout())
-            .chain(self.tones_timeout())
-            .min()
-    }
-
-    /// Appends up to `max_datagrams` datagrams of one size (the last may be shorter) for one
-    /// destination; `None` when nothing is due.
-    pub fn poll_transmit(
-        &mut self,
-        now: Instant,
-        buf: &mut Vec<u8>,
-        max_datagrams: usize,
-    ) -> Option<Transmit> {
-        (0..self.transports.len())
-            .find_map(|index| self.transmit_from(index, now, buf, max_datagrams.max(1)))
-            .or_else(|| self.transmit_from_retired(now, buf))
-    }
-
-    fn transmit_from(
-        &mut self,
-        index: usize,
-        now: Instant,
-        buf: &mut Vec<u8>,
-        max_datagrams: usize,
-    ) -> Option<Transmit> {
-        /// What one UDP send may carry, all segments together.
-        const MOST: usize = 65_000;
-        let base = buf.len();
-        let transport = &mut self.transports[index];
-        if let Some(transmit) = transport.take_stash(buf) {
-            return Some(transmit);
-        }
-        if let Some(own) = transport.agent.poll_transmit(now, buf) {
-            return Some(Transmit {
-                transport: transport.number,
-                protocol: own.protocol,
-                local: own.local,
-                remote: own.remote,
-                segment_size: own.len,
-            });
-        }
-        let mut batch: Option<Transmit> = None;
-        for _ in 0..max_datagrams {
-            let start = buf.len();
-            let Some(frame) = self.transports[index].agent.open_frame(buf) else {
-                break;
-            };
-            let payload = buf.len();
-            if !self.next_packet(index, now, buf) {
-                buf.truncate(start);
-                break;
-            }
-            let transport = &mut self.transports[index];
-            transport.counters.packets_sent += 1;
-            transport.counters.bytes_sent += (buf.len() - payload) as u64;
-            let (protocol, local, remote) = (frame.protocol, frame.local, frame.remote);
-            transport.agent.close_frame(frame, buf);
-            let len = buf.len() - start;
-            let transmit = Transmit {
-                transport: transport.number,
-                protocol,
-                local,
-                remote,
-                segment_size: len,
-            };
-            let Some(batch) = &batch else {
-                batch = Some(transmit);
-                continue;
-            };
-            if len > batch.segment_size {
-                transport.stash(transmit, buf, start);
-                break;
-            }
-            if len < batch.segment_size || buf.len() - base + batch.segment_size > MOST {
-                break;
-            }
-        }
-        batch
-    }
-
-    /// Appends the next packet of a transport, protected: handshake, RTCP, RTP, data.
-    fn next_packet(&mut self, index: usize, now: Instant, buf: &mut Vec<u8>) -> bool {
-        let ntp = self.ntp(now);
-        let transport = &mut self.transports[index];
-        if transport.poll_dtls(now, buf) {
-            return true;
-        }
-        let start = buf.len();
-        while transport.has_srtp() {
-            let rtcp = self.media.poll_rtcp(now, ntp, transport.number, buf);
-            if !rtcp && !self.media.poll_rtp(now, transport.number, buf) {
-                break;
-            }
-            let protected = if rtcp {
-                transport.protect_rtcp(buf, start)
-            } else {
-                transport.protect_rtp(buf, start)
-            };
-            if protected {
-                return true;
-            }
-            buf.truncate(start);
-        }
-        while self.data.transport() == Some(transport.number) && self.data.poll_transmit(now, buf) {
-            if transport.seal(now, buf, start) {
-                return true;
-            }
-            buf.truncate(start);
-        }
-        false
-    }
+    // Events, and the end.
 
     /// What happened since the last call.
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -788,200 +579,5 @@ impl Session {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             + now.saturating_duration_since(self.base)
-    }
-
-    // The consequences of descriptions.
-
-    fn after_description(&mut self, now: Instant, notices: Vec<Notice>) {
-        for notice in notices {
-            let event = match notice {
-                Notice::Signaling(state) => Event::SignalingStateChange(state),
-                Notice::Track(id) => match self.jsep.transceiver(id) {
-                    Some(transceiver) => Event::Track {
-                        transceiver: id,
-                        streams: transceiver.receiver.streams.clone(),
-                    },
-                    None => continue,
-                },
-                Notice::Mute(id) => Event::TrackMuted(id),
-                Notice::Stopped(id) => Event::TransceiverStopped(id),
-            };
-            self.events.push_back(event);
-        }
-        self.match_transports(now);
-        self.add_described_candidates(now);
-        self.match_streams(now);
-        if self.jsep.state == SignalingState::Stable {
-            self.negotiation_check_due = true;
-        }
-        self.update_states();
-    }
-
-    /// Gives senders and receivers the streams that the descriptions agree on.
-    fn match_streams(&mut self, now: Instant) {
-        let remote = self.jsep.remote().map(|applied| &applied.described);
-        self.media.begin_match();
-        for transceiver in &self.jsep.transceivers {
-            let Some(slot) = transceiver
-                .section
-                .and_then(|index| self.jsep.slots.get(index))
-            else {
-                continue;
-            };
-            let section = transceiver
-                .section
-                .and_then(|index| remote?.sections.get(index));
-            self.media.match_transceiver(
-                now,
-                transceiver,
-                slot.transport,
-                section,
-                &self.jsep.cname,
-            );
-        }
-        self.media.end_match(now);
-    }
-
-    /// What became of a transport's input: candidates, keys, decrypted data.
-    fn after_input(&mut self, now: Instant, index: usize) {
-        self.drain_agent(now, index);
-        let transport = &mut self.transports[index];
-        transport.start_dtls(now, &self.dtls_config, &self.certificate, &mut self.rng);
-        while let Some(change) = transport.poll_change() {
-            let number = transport.number;
-            match change {
-                Change::State(state) => {
-                    self.events.push_back(Event::DtlsStateChange {
-                        transport: number,
-                        state,
-                    });
-                    if state == crate::states::DtlsTransportState::Closed
-                        && self.data.transport() == Some(number)
-                    {
-                        self.data.abort(now);
-                    }
-                }
-                Change::Error(error) => self.events.push_back(Event::DtlsError {
-                    transport: number,
-                    error,
-                }),
-            }
-        }
-        self.start_data(now);
-        let transport = &mut self.transports[index];
-        let carries_data = self.data.transport() == Some(transport.number);
-        while let Some(packet) = transport.poll_data() {
-            if carries_data {
-                self.data.handle_packet(now, packet);
-            }
-        }
-        self.after_data();
-        self.update_states();
-    }
-
-    fn after_data(&mut self) {
-        while let Some(event) = self.data.poll_event() {
-            self.events.push_back(event);
-        }
-    }
-
-    /// Starts the association once its transport is encrypted and both ends are described.
-    fn start_data(&mut self, now: Instant) {
-        if self.data.is_started() {
-            return;
-        }
-        let Some(number) = self.data.transport() else {
-            return;
-        };
-        let Some(transport) = self
-            .transports
-            .iter()
-            .find(|transport| transport.number == number)
-        else {
-            return;
-        };
-        if transport.state != crate::states::DtlsTransportState::Connected {
-            return;
-        }
-        let section = self.jsep.remote().and_then(|remote| {
-            remote
-                .described
-                .sections
-                .iter()
-                .find(|section| section.kind == SectionKind::Application && !section.rejected)
-        });
-        if let (Some(section), Some(client)) = (section, transport.is_client()) {
-            self.data
-                .start(now, client, section.sctp_port, section.max_message_size);
-        }
-    }
-}
-
-/// A transceiver as it is now.
-#[derive(Debug, Clone, Copy)]
-pub struct TransceiverView<'a>(&'a transceiver::Transceiver);
-
-impl<'a> TransceiverView<'a> {
-    /// Its name.
-    pub fn id(&self) -> TransceiverId {
-        self.0.id
-    }
-
-    /// Audio or video.
-    pub fn kind(&self) -> MediaKind {
-        self.0.kind
-    }
-
-    /// `mid`: its section's, once described.
-    pub fn mid(&self) -> Option<&'a str> {
-        self.0.mid.as_deref()
-    }
-
-    /// `direction`: what this side wants.
-    pub fn direction(&self) -> TransceiverDirection {
-        self.0.shown_direction()
-    }
-
-    /// `currentDirection`: what was agreed.
-    pub fn current_direction(&self) -> Option<TransceiverDirection> {
-        if self.0.stopped {
-            Some(TransceiverDirection::Stopped)
-        } else {
-            self.0.current_direction
-        }
-    }
-
-    /// The id of the track that is sent.
-    pub fn sender_track(&self) -> Option<&'a str> {
-        self.0.sender.track.as_deref()
-    }
-
-    /// The id of the track that is received.
-    pub fn receiver_track(&self) -> &'a str {
-        &self.0.receiver.track
-    }
-
-    /// The codecs that this side may send, the preferred one first; helpers such as `rtx` included.
-    pub fn send_codecs(&self) -> &'a [RtpCodecParameters] {
-        &self.0.sender.codecs
-    }
-
-    /// The codecs that this side is ready to receive.
-    pub fn receive_codecs(&self) -> &'a [RtpCodecParameters] {
-        &self.0.receiver.codecs
-    }
-
-    /// The encodings of the sender.
-    pub fn encodings(&self) -> impl Iterator<Item = &'a RtpEncodingParameters> {
-        self.0
-            .sender
-            .encodings
-            .iter()
-            .map(|encoding| &encoding.parameters)
-    }
-
-    /// Whether media may be sent now.
-    pub fn may_send(&self) -> bool {
-        self.0.may_send() && !self.0.sender.codecs.is_empty()
     }
 }

@@ -1,7 +1,8 @@
 //! The transports of a session as the interface shows them (W3C WebRTC §5.5, §5.6, §6.1).
 
+use super::jsep::SectionKind;
 use super::transport::Transport;
-use super::{SectionKind, Session, TransceiverId};
+use super::{Session, TransceiverId};
 use crate::description::IceCandidate;
 use crate::states::{
     DtlsTransportState, IceGatheringState, IceRole, IceTransportState, SctpTransportState,

@@ -7,7 +7,7 @@ use common::{bounded, loopback, selected};
 use media::{MediaKind, MediaStreamTrack, TrackInit, VideoFrame};
 use peerconnection::ice::{self, CandidateType, Protocol, TcpType};
 use peerconnection::{
-    Configuration, DataChannel, Message, NetworkOptions, OfferOptions, PeerConnection,
+    Configuration, DataChannel, Endpoint, Message, NetworkOptions, OfferOptions, PeerConnection,
     SessionDescription,
 };
 use serde_json::{Value, json};
@@ -220,6 +220,30 @@ async fn chromium_connects_to_a_listening_side_over_tcp() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn firefox_connects_to_a_listening_side_over_tcp() {
     tcp_with("firefox").await;
+}
+
+/// A server's port that both browsers connect to, one of the connections with a lite agent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chromium_and_firefox_share_one_port_of_this_side() {
+    let endpoint = Endpoint::bind("0.0.0.0:0".parse().expect("an address")).expect("a port");
+    let mut calls = Vec::new();
+    for (browser, lite) in [("chromium", false), ("firefox", true)] {
+        let mut page = Page::open(browser).await;
+        let mut config = ice::Config::default();
+        config.lite = lite;
+        let pc = (endpoint.builder(Configuration::default()).ice(config))
+            .build()
+            .expect("a connection");
+        let (channel, _) = connect(&mut page, &pc, &json!({})).await;
+        assert_eq!(selected(&pc).0.port, endpoint.local_addresses()[0].port());
+        calls.push((page, pc, channel));
+    }
+    for (page, pc, channel) in calls {
+        echo(&channel, 20..40).await;
+        pc.close();
+        page.close().await;
+    }
+    println!("of no connection: {:?}", endpoint.dropped());
 }
 
 /// What comes through while ICE restarts: numbered messages that the page echoes, and video both ways.

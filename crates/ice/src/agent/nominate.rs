@@ -7,6 +7,8 @@ use crate::candidate::CandidateType;
 use crate::config::Role;
 use crate::event::Event;
 use crate::pair::{CandidatePair, Pair, PairState, Route};
+use std::cmp::Reverse;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Where nomination stands.
@@ -256,18 +258,33 @@ impl Agent {
     }
 
     /// RFC 8445 §8.1.2: a pair is nominated; what waits is not checked any more. Other than there, checks go on until there is a
-    /// reserve of other valid pairs, which stays.
+    /// reserve of other valid pairs, which stays: of those, the ones that share the least with the pair in use.
     fn conclude(&mut self) {
         let Some(selected) = self.selected.as_ref().map(|selected| selected.id) else {
             return;
         };
+        if self.pairs.len() <= 1 {
+            return;
+        }
         let Some(nominated) = self.pair(selected).filter(|pair| pair.nominated.is_some()) else {
             return;
         };
         let (floor, renominates) = (nominated.priority, self.renominates());
         // The controlling side's choice of a reserve shows in its keep-alives; the controlled side goes along with it.
         let controlled = self.role == Role::Controlled;
-        let rank = |pair: &Pair| (pair.last_received.filter(|_| controlled), pair.priority);
+        let in_use = self.depends_on(nominated);
+        let shared = |pair: &Pair| {
+            let needs = self.depends_on(pair);
+            let both = needs
+                .iter()
+                .flatten()
+                .filter(|ip| in_use.contains(&Some(**ip)));
+            both.count()
+        };
+        let rank = |pair: &Pair| {
+            let heard = pair.last_received.filter(|_| controlled);
+            (heard, Reverse(shared(pair)), pair.priority)
+        };
         let mut reserve: Vec<_> = (self.pairs.iter())
             .filter(|pair| pair.id != selected && pair.is_valid())
             .map(|pair| (rank(pair), pair.id))
@@ -275,12 +292,22 @@ impl Agent {
         reserve.sort_unstable_by(|a, b| b.cmp(a));
         reserve.truncate(self.config.backup_pairs);
         let has_reserve = reserve.len() >= self.config.backup_pairs;
+        // One that would survive more than the reserve does is still worth a check.
+        let most_shared = reserve
+            .iter()
+            .map(|((_, Reverse(shared), _), _)| *shared)
+            .max();
+        let sturdier: Vec<PairId> = (self.pairs.iter())
+            .filter(|pair| pair.is_pending() && Some(shared(pair)) < most_shared)
+            .map(|pair| pair.id)
+            .collect();
         let mut dropped = Vec::new();
         self.pairs.retain(|pair| {
             let stays = pair.id == selected
                 || reserve.iter().any(|(_, id)| *id == pair.id)
                 || matches!(pair.state, PairState::Failed | PairState::InProgress)
-                || pair.is_pending() && (!has_reserve || renominates && pair.priority > floor);
+                || pair.is_pending() && (!has_reserve || renominates && pair.priority > floor)
+                || sturdier.contains(&pair.id);
             if !stays {
                 dropped.push((pair.route, pair.id));
             }
@@ -291,6 +318,18 @@ impl Agent {
             self.triggered.retain(|queued| *queued != id);
             self.transactions.retain(|one| one.pair != id);
         }
+    }
+
+    /// The addresses whose loss is the loss of the pair: that of this side's interface, the relay's server, and the peer's.
+    fn depends_on(&self, pair: &Pair) -> [Option<IpAddr>; 3] {
+        let (base, server) = match pair.route {
+            Route::Direct(path) => (Some(path.local.ip()), None),
+            Route::Relayed { relay, .. } => match self.relay(relay) {
+                Some(relay) => (Some(relay.local.ip()), Some(relay.path().remote.ip())),
+                None => (None, None),
+            },
+        };
+        [base, server, Some(pair.route.peer().ip())]
     }
 
     /// Whether enough other pairs work, should the nominated one fail.

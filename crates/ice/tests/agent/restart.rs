@@ -143,6 +143,38 @@ fn when_an_interface_goes_the_reserve_takes_over_at_once() {
 }
 
 #[test]
+fn the_reserve_shares_nothing_with_the_pair_in_use_when_it_can() {
+    let mut network = Network::new(6);
+    let link = LinkConfig::with_latency(ms(10));
+    let a = network.add_host(HostConfig::new([192, 0, 2, 1], link.clone()).with_ip([192, 0, 2, 9]));
+    let b = network.add_host(HostConfig::new([192, 0, 2, 2], link).with_ip([192, 0, 2, 7]));
+    let sides = [
+        Side::new(a, Role::Controlling, &["192.0.2.1:5000", "192.0.2.9:5000"]),
+        Side::new(b, Role::Controlled, &[B, "192.0.2.7:6000"]),
+    ];
+    let [a, b] = sides;
+    let mut call = Call::new(network, 6, a, b);
+    call.start();
+    call.until_nominated(secs(5)).unwrap();
+    call.run(secs(2));
+    let in_use = call.a().agent.selected_pair().unwrap().path;
+    let gone = [in_use.local, in_use.remote];
+    call.sim
+        .network
+        .intercept(move |_, d| !gone.contains(&d.src) && !gone.contains(&d.dst));
+    let moved = call.until(secs(30), |a, _| {
+        let pair = a.agent.selected_pair();
+        let elsewhere = |path: ice::Path| path.local != gone[0] && path.remote != gone[1];
+        a.is_connected() && pair.is_some_and(|pair| elsewhere(pair.path))
+    });
+    assert!(
+        moved.as_ref().is_ok_and(|time| *time < secs(12)),
+        "{moved:?} {}",
+        call.a().agent.report()
+    );
+}
+
+#[test]
 fn when_a_path_goes_silent_the_call_moves_to_the_reserve() {
     let mut call = two_interfaces();
     call.start();

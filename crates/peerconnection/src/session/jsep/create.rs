@@ -263,13 +263,15 @@ impl Jsep {
             described.sections.push(section);
         }
 
-        // RFC 9143 §7.3.3: what was offered as a group and is accepted stays one.
+        // RFC 9143 §7.3.1, §7.3.3: what was offered as a group and is accepted stays one; the section that speaks for it in the
+        // offer does so in the answer.
         for group in &offer.bundle {
-            let accepted = described
-                .sections
-                .iter()
-                .filter(|section| !section.rejected && group.contains(&section.mid));
-            described.bundle.extend(bundle_of(accepted));
+            let accepted = group.iter().filter_map(|mid| {
+                let mut sections = described.sections.iter();
+                sections.find(|section| !section.rejected && section.mid == *mid)
+            });
+            let accepted = bundle_of(accepted);
+            described.bundle.extend(accepted);
         }
         let mut credentials: Vec<(usize, Credentials)> = Vec::new();
         for (index, offered) in offer.sections.iter().enumerate() {

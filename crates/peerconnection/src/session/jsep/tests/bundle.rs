@@ -274,6 +274,26 @@ fn both_sides_leave_the_transport_of_a_group_whose_every_section_is_gone() {
 }
 
 #[test]
+fn the_section_that_speaks_for_a_group_in_the_offer_does_so_in_the_answer() {
+    let (mut a, mut b) = (side(1), side(2));
+    fill(&mut a);
+    let mut offer = a.create_offer(false).unwrap();
+    assert!(
+        offer.sdp.contains("a=group:BUNDLE 0 1 2 3 4\r\n"),
+        "{}",
+        offer.sdp
+    );
+    offer.sdp = offer.sdp.replace("BUNDLE 0 1", "BUNDLE 1 0");
+    b.set_remote(&offer).unwrap();
+    let answer = b.create_answer().unwrap();
+    assert!(
+        answer.sdp.contains("a=group:BUNDLE 1 0 2 3 4\r\n"),
+        "{}",
+        answer.sdp
+    );
+}
+
+#[test]
 fn a_group_outlives_the_section_that_spoke_for_it() {
     let (mut a, mut b) = (side(1), side(2));
     let first = a.add_track(MediaKind::Audio, "1".into(), vec![]).unwrap();

@@ -262,21 +262,21 @@ fn sdp_0_17_reads_a_thousand_descriptions_and_agrees() {
         let mut sides = [session(&mut rng, now), session(&mut rng, now)];
         for round in 0..6 {
             let offering = usize::from(rng.random::<bool>());
-            let (mut offerer, mut answerer) = {
+            let (offerer, answerer) = {
                 let [a, b] = &mut sides;
                 if offering == 0 { (a, b) } else { (b, a) }
             };
             for number in 0..rng.random_range(1..5) {
-                change(&mut offerer, &mut rng, 100 * round + number);
+                change(offerer, &mut rng, 100 * round + number);
             }
-            let offer = describe(&mut offerer, &mut rng, now, false);
+            let offer = describe(offerer, &mut rng, now, false);
             seen.check(offerer, &offer);
             answerer
                 .set_remote_description(now, &offer)
                 .unwrap_or_else(|error| panic!("{error}:\n{}", offer.sdp));
             // The answerer has wishes as well, and rejects what it stops now.
             for number in 0..rng.random_range(0..3) {
-                change(&mut answerer, &mut rng, 1_000 + 100 * round + number);
+                change(answerer, &mut rng, 1_000 + 100 * round + number);
             }
             if rng.random_ratio(1, 10) {
                 let rollback = SessionDescription::rollback();
@@ -292,13 +292,13 @@ fn sdp_0_17_reads_a_thousand_descriptions_and_agrees() {
                 continue;
             }
             if rng.random_ratio(1, 5) {
-                let provisional = describe(&mut answerer, &mut rng, now, true);
+                let provisional = describe(answerer, &mut rng, now, true);
                 seen.check(answerer, &provisional);
                 offerer
                     .set_remote_description(now, &provisional)
                     .expect("taken");
             }
-            let answer = describe(&mut answerer, &mut rng, now, false);
+            let answer = describe(answerer, &mut rng, now, false);
             seen.check(answerer, &answer);
             offerer
                 .set_remote_description(now, &answer)

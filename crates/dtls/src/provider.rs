@@ -80,6 +80,13 @@ impl Notebook {
         call()
     }
 
+    /// Keeps what exporters need.
+    pub(crate) fn forget_handshake(&mut self) {
+        self.handshake_traffic = [None, None];
+        self.application_traffic = [None, None];
+        self.sequence_keys = Vec::new();
+    }
+
     fn note(&mut self, key: &[u8], data: &[u8], output: &[u8]) {
         self.note_master(key, data);
         self.note_traffic(data, output);

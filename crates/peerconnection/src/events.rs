@@ -56,16 +56,16 @@ pub struct TrackEvent {
 
 /// The events of one connection.
 #[derive(Debug)]
-pub struct Events(pub(crate) mpsc::UnboundedReceiver<Event>);
+pub struct Events(pub(crate) mpsc::UnboundedReceiver<Box<Event>>);
 
 impl Events {
     /// The next event; `None` once the connection is closed.
     pub async fn next(&mut self) -> Option<Event> {
-        self.0.recv().await
+        self.0.recv().await.map(|event| *event)
     }
 
     /// An event that has happened already, if there is one.
     pub fn try_next(&mut self) -> Option<Event> {
-        self.0.try_recv().ok()
+        self.0.try_recv().ok().map(|event| *event)
     }
 }

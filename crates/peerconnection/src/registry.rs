@@ -21,7 +21,8 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct State {
-    listeners: Vec<mpsc::UnboundedSender<Event>>,
+    /// The channels take memory for many events at a time: boxed, that is little.
+    listeners: Vec<mpsc::UnboundedSender<Box<Event>>>,
     /// What happened before anybody listened.
     backlog: Option<Vec<Event>>,
     channels: HashMap<ChannelId, Weak<ChannelShared>>,
@@ -49,11 +50,11 @@ impl Registry {
     }
 
     /// A new listener; the first one also gets what happened before.
-    pub(crate) fn listen(&self) -> mpsc::UnboundedReceiver<Event> {
+    pub(crate) fn listen(&self) -> mpsc::UnboundedReceiver<Box<Event>> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut state = self.lock();
         for event in state.backlog.take().into_iter().flatten() {
-            let _ = sender.send(event);
+            let _ = sender.send(Box::new(event));
         }
         state.listeners.push(sender);
         receiver
@@ -65,7 +66,7 @@ impl Registry {
             Some(backlog) => backlog.push(event),
             None => state
                 .listeners
-                .retain(|listener| listener.send(event.clone()).is_ok()),
+                .retain(|listener| listener.send(Box::new(event.clone())).is_ok()),
         }
     }
 

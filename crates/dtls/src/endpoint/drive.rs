@@ -32,7 +32,9 @@ impl Endpoint {
             return;
         }
         self.open_batch();
-        let engine = &mut self.engine;
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
         let result = self.notebook.during(|| call(engine));
         self.drain();
         self.close_batch();
@@ -49,7 +51,9 @@ impl Endpoint {
     /// Takes all outputs.
     fn drain(&mut self) {
         while !self.is_over() {
-            let (engine, scratch) = (&mut self.engine, &mut self.scratch);
+            let (Some(engine), scratch) = (&mut self.engine, &mut self.scratch) else {
+                return;
+            };
             match self.notebook.during(|| engine.poll_output(scratch)) {
                 Output::Packet(packet) => {
                     let len = packet.len();
@@ -92,6 +96,24 @@ impl Endpoint {
         self.verify();
     }
 
+    /// Lets go of the engine, and of all that belongs to the handshake alone, when its last flight is through: a connection
+    /// keeps a third of what it held. What the peer may still ask for is answered by [`Endpoint::repeat_final`].
+    pub(super) fn retire_engine(&mut self) {
+        let waits = self.state != State::Connected || self.timeout.is_some();
+        if self.engine.is_none() || waits {
+            return;
+        }
+        let Some(records) = &mut self.records else {
+            return;
+        };
+        if !records.forget_engine() {
+            return;
+        }
+        self.engine = None;
+        self.notebook.forget_handshake();
+        self.scratch = Vec::new();
+    }
+
     /// Queues the datagram that lies in the scratch buffer, with the records of protected epochs under our numbers.
     fn send(&mut self, len: usize) {
         let Some(datagram) = self.scratch.get(..len) else {
@@ -117,7 +139,9 @@ impl Endpoint {
     /// Takes the datagrams that are left at the end of a connection.
     fn drain_datagrams(&mut self) {
         loop {
-            let (engine, scratch) = (&mut self.engine, &mut self.scratch);
+            let (Some(engine), scratch) = (&mut self.engine, &mut self.scratch) else {
+                return;
+            };
             match self.notebook.during(|| engine.poll_output(scratch)) {
                 Output::Packet(packet) => {
                     let len = packet.len();

@@ -125,7 +125,8 @@ pub fn is_dtls(datagram: &[u8]) -> bool {
 /// The loop: hand in what arrived or the time that came, then poll until nothing is due. Any method may be called at
 /// any time; outputs wait until they are polled.
 pub struct Endpoint {
-    engine: Dtls,
+    /// Does the handshake; gone when nothing more can be asked of it.
+    engine: Option<Box<Dtls>>,
     notebook: Notebook,
     role: Role,
     state: State,
@@ -146,6 +147,8 @@ pub struct Endpoint {
     update: Option<key_update::Pending>,
     /// Decrypted records, one after the other, and their lengths.
     incoming: BytesMut,
+    /// How much memory they get next.
+    arena: usize,
     incoming_lengths: VecDeque<usize>,
     /// What dimpl writes its outputs to.
     scratch: Vec<u8>,
@@ -202,7 +205,7 @@ impl Endpoint {
                 Versions::Dtls13 => Dtls::new_13(settings, identity, engine_now),
             };
             engine.set_active(role == Role::Client);
-            engine
+            Some(Box::new(engine))
         });
         let mut endpoint = Self {
             engine,
@@ -221,6 +224,7 @@ impl Endpoint {
             records: None,
             update: None,
             incoming: BytesMut::new(),
+            arena: receive::FIRST_ARENA,
             incoming_lengths: VecDeque::new(),
             scratch: vec![0; 2048],
             counters: Counters::default(),
@@ -280,6 +284,7 @@ impl Endpoint {
         if !any {
             self.counters.malformed += 1;
         }
+        self.retire_engine();
     }
 
     /// What the engine must know before it gets the records of a datagram.
@@ -296,6 +301,11 @@ impl Endpoint {
     /// dimpl drops a whole datagram if its first message is an old one, also new messages that follow: a flight that was sent
     /// again in other portions would never get through. So it gets one record at a time.
     fn receive_by_engine(&mut self, record: &[u8]) {
+        if self.engine.is_none() {
+            self.counters.discarded += 1;
+            self.repeat_final(record);
+            return;
+        }
         if let Some(description) = self.early_alert(record) {
             self.fail(Error::PeerAlert(description));
             return;
@@ -317,6 +327,7 @@ impl Endpoint {
             self.tick(now);
             self.repeat_if_due();
             self.repeat_key_update();
+            self.retire_engine();
         }
     }
 
@@ -415,7 +426,10 @@ impl Endpoint {
 
     /// The version agreed on, once it is.
     pub fn version(&self) -> Option<Version> {
-        match self.engine.protocol_version()? {
+        let Some(engine) = &self.engine else {
+            return self.records.as_ref().map(Records::version);
+        };
+        match engine.protocol_version()? {
             dimpl::ProtocolVersion::DTLS1_2 => Some(Version::Dtls12),
             dimpl::ProtocolVersion::DTLS1_3 => Some(Version::Dtls13),
             _ => None,

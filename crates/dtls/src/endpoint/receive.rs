@@ -6,11 +6,12 @@ use crate::error::Error;
 use crate::record::Header;
 use crate::records::{MAX_FORGERIES, Opened, Records, Refused, content};
 
-use super::repeat::Repeat;
 use super::{Endpoint, Event, State};
 
-/// How much plaintext is allocated at once: an arena for many records, taken again when the reader has let go of them.
-const ARENA: usize = 64 * 1024;
+/// How much memory is taken for plaintext: an arena for many records, taken again when the reader has let go of them. It
+/// begins small, as most connections are idle most of the time, and doubles as long as it fills up.
+pub(super) const FIRST_ARENA: usize = 1024;
+const LARGEST_ARENA: usize = 64 * 1024;
 
 /// Who takes a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,8 @@ impl Endpoint {
             return;
         };
         if self.incoming.capacity() - self.incoming.len() < record.len() {
-            self.incoming.reserve(ARENA.max(record.len()));
+            self.incoming.reserve(self.arena.max(record.len()));
+            self.arena = LARGEST_ARENA.min(self.arena * 2);
         }
         let opened = match records.open(record, &mut self.incoming) {
             Ok(opened) => opened,
@@ -85,7 +87,7 @@ impl Endpoint {
             self.handshake.heard = true;
             // A server of DTLS 1.3 may send data before it has its client's Finished.
             if self.role == Role::Server || matches!(self.records, Some(Records::V12(_))) {
-                self.repeat = Repeat::default();
+                self.repeat.forget_flight();
             }
         }
     }
@@ -100,10 +102,10 @@ impl Endpoint {
     }
 
     fn received_alert(&mut self, content: &[u8]) {
-        let version = match self.records {
-            Some(Records::V12(_)) => Version::Dtls12,
-            _ => Version::Dtls13,
-        };
+        let version = self
+            .records
+            .as_ref()
+            .map_or(Version::Dtls13, Records::version);
         match alert::read(version, content) {
             Wish::Nothing => {}
             Wish::Fail(description) => self.fail(Error::PeerAlert(description)),
@@ -165,6 +167,6 @@ impl Endpoint {
 }
 
 /// Whether a record may be one of the handshake of DTLS 1.3 (RFC 9147 §4).
-fn is_epoch_2(record: &[u8]) -> bool {
+pub(super) fn is_epoch_2(record: &[u8]) -> bool {
     record.first().is_some_and(|first| first & 0xe3 == 0x22)
 }

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::config::Role;
 use crate::record::{Header, records};
+use crate::records::Records;
 
 use super::Endpoint;
+use super::receive::is_epoch_2;
 
 /// Acknowledgements of DTLS 1.3 are no flights. They hold a few record numbers of 16 bytes (RFC 9147 §7), a flight holds
 /// certificates or a ClientHello, or plaintext.
@@ -25,6 +27,14 @@ pub(super) struct Repeat {
     /// What the call in progress has sent so far.
     collecting: Option<Vec<Vec<u8>>>,
     last: Option<Instant>,
+}
+
+impl Repeat {
+    /// The flight has come through.
+    pub(super) fn forget_flight(&mut self) {
+        self.flight = Vec::new();
+        self.collecting = None;
+    }
 }
 
 impl Endpoint {
@@ -74,19 +84,28 @@ impl Endpoint {
         }
     }
 
-    /// Answers a client's handshake message that comes although this server is done: its final flight was lost.
+    /// Answers a client's handshake message that comes although this server is done: its final flight was lost, or the
+    /// acknowledgement of the client's (RFC 9147 §5.8.1).
     pub(super) fn repeat_final(&mut self, record: &[u8]) {
         const HANDSHAKE: u8 = 22;
-        let is_plain_handshake =
-            record.first() == Some(&HANDSHAKE) && record.get(3..5) == Some(&[0, 0]);
         let rested = self
             .repeat
             .last
             .is_none_or(|last| self.now >= last + FINAL_INTERVAL);
-        let is_server = self.role == Role::Server;
-        if is_plain_handshake && is_server && rested && self.handshake.done && !self.handshake.heard
-        {
+        if self.role != Role::Server || !rested || !self.handshake.done {
+            return;
+        }
+        let is_plain_handshake =
+            record.first() == Some(&HANDSHAKE) && record.get(3..5) == Some(&[0, 0]);
+        if is_plain_handshake && !self.handshake.heard {
             self.repeat_now();
+        }
+        // The engine acknowledges by itself as long as it is there.
+        if is_epoch_2(record) && self.engine.is_none() {
+            self.repeat.last = Some(self.now);
+            let records = self.records.as_mut();
+            self.outgoing
+                .extend(records.and_then(Records::acknowledge_again));
         }
     }
 

@@ -12,6 +12,7 @@
 
 use bytes::BytesMut;
 
+use crate::config::Version;
 use crate::error::SealError;
 use crate::provider::Notebook;
 
@@ -88,6 +89,31 @@ impl Records {
             false => (from_server, from_client),
         };
         Records13::new(suite, write, read).map(|records| Self::V13(records.into()))
+    }
+
+    /// Which version's records these are.
+    pub(crate) fn version(&self) -> Version {
+        match self {
+            Self::V12(_) => Version::Dtls12,
+            Self::V13(_) => Version::Dtls13,
+        }
+    }
+
+    /// The engine will write no more, and read no more; false if it cannot be done without.
+    pub(crate) fn forget_engine(&mut self) -> bool {
+        match self {
+            Self::V12(_) => true,
+            Self::V13(records) => records.forget_engine(),
+        }
+    }
+
+    /// What the engine last acknowledged, once more: a datagram of its own.
+    pub(crate) fn acknowledge_again(&mut self) -> Option<Vec<u8>> {
+        let content = match self {
+            Self::V12(_) => return None,
+            Self::V13(records) => records.acknowledgement()?.to_vec(),
+        };
+        self.datagram(content::ACK, &content).ok()
     }
 
     /// Replaces the content `buf[start..]` by the record that carries it. After an error nothing of it is left.

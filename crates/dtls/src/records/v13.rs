@@ -25,10 +25,18 @@ pub(crate) struct Records13 {
     read: Read,
     /// The epoch before the one that is read, for what comes late (RFC 9147 §8).
     previous: Option<Read>,
-    /// How the engine seals its records of epoch 3, and the number it takes next.
-    engine_write: (Key13, u64),
-    /// How it opens them, and the number of the next one made for it.
-    engine_read: (Key13, u64),
+    /// As long as there is an engine.
+    engine: Option<Box<EngineKeys>>,
+    /// The content of the engine's last ACK (RFC 9147 §7).
+    acknowledgement: Vec<u8>,
+}
+
+/// The engine's own record layer of epoch 3.
+struct EngineKeys {
+    /// How it seals, and the number it takes next.
+    write: (Key13, u64),
+    /// How it opens, and the number of the next record made for it.
+    read: (Key13, u64),
 }
 
 struct Write {
@@ -65,9 +73,28 @@ impl Records13 {
                 forged: 0,
             },
             previous: None,
-            engine_write: (Key13::new(suite, write)?, 0),
-            engine_read: (Key13::new(suite, read)?, 0),
+            engine: Some(Box::new(EngineKeys {
+                write: (Key13::new(suite, write)?, 0),
+                read: (Key13::new(suite, read)?, 0),
+            })),
+            acknowledgement: Vec::new(),
         })
+    }
+
+    /// The engine may go, unless its peer's flight had more records than it has acknowledged at once.
+    pub(super) fn forget_engine(&mut self) -> bool {
+        /// dimpl names 32 records of 16 bytes each at most.
+        const FULL: usize = 2 + 32 * 16;
+        if self.acknowledgement.len() >= FULL {
+            return false;
+        }
+        self.engine = None;
+        true
+    }
+
+    /// The content of the engine's last ACK, if there was one.
+    pub(super) fn acknowledgement(&self) -> Option<&[u8]> {
+        Some(&*self.acknowledgement).filter(|content| !content.is_empty())
     }
 
     /// The epoch and the number of the next record.
@@ -179,6 +206,9 @@ impl Records13 {
             let kind = self
                 .open_engine(record, &mut out)
                 .ok_or(SealError::Crypto)?;
+            if kind == content::ACK {
+                self.acknowledgement = out[start..].to_vec();
+            }
             self.seal(kind, &mut out, start)?;
         }
         Ok(out)
@@ -186,7 +216,7 @@ impl Records13 {
 
     /// Opens a record that the engine wants to send.
     fn open_engine(&mut self, record: &[u8], out: &mut Vec<u8>) -> Option<u8> {
-        let (key, next) = &mut self.engine_write;
+        let (key, next) = &mut self.engine.as_mut()?.write;
         let mut parts = Parts::of(record).ok()?;
         let number = parts.number(key, *next)?;
         let start = out.len();
@@ -203,7 +233,7 @@ impl Records13 {
 
     /// Content that came from the peer as a record for the engine: it never leaves the process.
     pub(crate) fn for_engine(&mut self, kind: u8, content: &[u8]) -> Option<Vec<u8>> {
-        let (key, next) = &mut self.engine_read;
+        let (key, next) = &mut self.engine.as_mut()?.read;
         let mut record = Vec::new();
         key.append(FIRST, *next, kind, content, &mut record)?;
         *next += 1;

@@ -29,8 +29,14 @@ enum Dtls {
     Running(Box<dtls::Endpoint>),
 }
 
-/// SRTP in both directions (RFC 5764).
-struct Srtp {
+/// SRTP in both directions (RFC 5764). Keys are scheduled for the first packet: a connection with data channels alone
+/// needs none of that.
+enum Srtp {
+    Keys(dtls::SrtpKeys),
+    Ready(Box<SrtpContexts>),
+}
+
+struct SrtpContexts {
     protector: srtp::Protector,
     unprotector: srtp::Unprotector,
 }
@@ -240,7 +246,7 @@ impl Transport {
                     peer_certificate,
                 } => {
                     let srtp_profile = srtp.as_ref().map(|keys| keys.profile);
-                    self.srtp = srtp.and_then(|keys| Srtp::new(&keys));
+                    self.srtp = srtp.map(Srtp::Keys);
                     self.details = Some(Negotiated {
                         version,
                         cipher,
@@ -336,20 +342,29 @@ impl Transport {
     }
 
     pub(super) fn protect_rtp(&mut self, buf: &mut Vec<u8>, start: usize) -> bool {
-        self.srtp
-            .as_mut()
+        self.srtp()
             .is_some_and(|srtp| srtp.protector.protect_rtp(buf, start).is_ok())
     }
 
     pub(super) fn protect_rtcp(&mut self, buf: &mut Vec<u8>, start: usize) -> bool {
-        self.srtp
-            .as_mut()
+        self.srtp()
             .is_some_and(|srtp| srtp.protector.protect_rtcp(buf, start).is_ok())
+    }
+
+    #[inline]
+    fn srtp(&mut self) -> Option<&mut SrtpContexts> {
+        if let Some(Srtp::Keys(keys)) = &self.srtp {
+            self.srtp = SrtpContexts::new(keys).map(|contexts| Srtp::Ready(Box::new(contexts)));
+        }
+        match &mut self.srtp {
+            Some(Srtp::Ready(contexts)) => Some(contexts),
+            _ => None,
+        }
     }
 
     /// Decrypts in place; false when the packet is not to be trusted.
     pub(super) fn unprotect(&mut self, packet: &mut BytesMut, rtcp: bool) -> bool {
-        let Some(srtp) = &mut self.srtp else {
+        let Some(srtp) = self.srtp() else {
             self.counters.unexpected += 1;
             return false;
         };
@@ -383,7 +398,7 @@ fn place(
     (address, *port, *protocol, *tcp_type, *typ)
 }
 
-impl Srtp {
+impl SrtpContexts {
     fn new(keys: &dtls::SrtpKeys) -> Option<Self> {
         let profile = srtp::Profile::from_id(keys.profile.id())?;
         let protector = srtp::Protector::new(
@@ -399,7 +414,7 @@ impl Srtp {
             srtp::Config::default(),
         );
         match (protector, unprotector) {
-            (Ok(protector), Ok(unprotector)) => Some(Srtp {
+            (Ok(protector), Ok(unprotector)) => Some(SrtpContexts {
                 protector,
                 unprotector,
             }),

@@ -81,7 +81,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(first: Tsn) -> Self {
-        const START: usize = 64;
+        const START: usize = 16;
         Self {
             ring: vec![Sent::new(0, 0, 0, 0, 0); START],
             base: first,

@@ -116,7 +116,8 @@ fn main() {
     let began = Instant::now();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["idle", stack] => return tables::idle_child(stack),
-        ["profile", what] => return tables::profile(what),
+        ["profile", what] => return tables::profile(what, STACKS[0].name),
+        ["profile", what, stack] => return tables::profile(what, stack),
         ["call"] => tables::call(),
         ["data"] => tables::data(),
         ["setup"] => tables::setup(),

@@ -54,12 +54,20 @@ impl Host {
     }
 
     /// Everything that is due; `message` sees what comes over the channel. When to come back.
-    fn turn(&mut self, mut message: impl FnMut(&mut Rtc, ChannelId, Vec<u8>)) -> Instant {
-        let mut news = false;
+    fn turn(&mut self, message: impl FnMut(&mut Rtc, ChannelId, Vec<u8>)) -> Instant {
+        self.turn_and_fill(message, |_| false)
+    }
+
+    /// As [`Host::turn`], and `fill` may write before each datagram is read, so that acknowledgements and data go on side
+    /// by side: it tells whether it has written.
+    fn turn_and_fill(
+        &mut self,
+        mut message: impl FnMut(&mut Rtc, ChannelId, Vec<u8>),
+        mut fill: impl FnMut(&mut Rtc) -> bool,
+    ) -> Instant {
         loop {
             match self.rtc.poll_output().expect("a living connection") {
                 Output::Transmit(transmit) => {
-                    news = true;
                     let _ = self
                         .socket
                         .send_to(&transmit.contents, transmit.destination);
@@ -76,15 +84,12 @@ impl Host {
                 Output::Event(_) => {}
                 Output::Timeout(due) => {
                     let now = self.now();
-                    if self.read(now) {
-                        news = true;
+                    if fill(&mut self.rtc) || self.read(now) {
                         continue;
                     }
-                    // What its DTLS had no room for waits for the next input, whichever that is; it need not be late.
-                    if due > now && !news {
+                    if due > now {
                         return due;
                     }
-                    news = false;
                     self.rtc
                         .handle_input(Input::Timeout(now))
                         .expect("a living connection");
@@ -217,18 +222,20 @@ pub(crate) fn transfer(case: &Case, message: usize, time: Duration) -> Flow {
         scope.spawn(|| {
             let payload = vec![7; message];
             let id = a.channel.expect("a channel");
-            while !stop.load(Ordering::Relaxed) {
-                let mut channel = a.rtc.channel(id).expect("a channel");
+            let fill = |rtc: &mut Rtc| {
+                let mut channel = rtc.channel(id).expect("a channel");
                 let mut written = false;
-                while channel.buffered_amount() < HIGH_WATER
+                while !stop.load(Ordering::Relaxed)
+                    && channel.buffered_amount() < HIGH_WATER
                     && channel.write(true, &payload).expect("written")
                 {
                     written = true;
                 }
-                let due = a.turn(|_, _, _| {});
-                if !written {
-                    a.wait(due, Duration::from_millis(100));
-                }
+                written
+            };
+            while !stop.load(Ordering::Relaxed) {
+                let due = a.turn_and_fill(|_, _, _| {}, fill);
+                a.wait(due, Duration::from_millis(100));
             }
         });
         scope.spawn(|| {

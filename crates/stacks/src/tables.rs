@@ -216,10 +216,7 @@ const IDLE: usize = 200;
 
 /// The part of [`setup`] that runs in a process of its own.
 pub(crate) fn idle_child(name: &str) {
-    let Some(stack) = STACKS.iter().find(|stack| stack.name == name) else {
-        eprintln!("there is no stack \"{name}\"");
-        std::process::exit(2);
-    };
+    let stack = stack(name);
     // Tables, thread pools and the first connection's one-time work are no connection's memory.
     drop((stack.idle)(2));
     let before = resident();
@@ -238,8 +235,19 @@ pub(crate) fn idle_child(name: &str) {
     drop(kept);
 }
 
-/// One transfer or media run of ours alone, for a profiler to look at.
-pub(crate) fn profile(what: &str) {
+fn stack(name: &str) -> &'static Stack {
+    STACKS
+        .iter()
+        .find(|stack| stack.name == name)
+        .unwrap_or_else(|| {
+            eprintln!("there is no stack \"{name}\"");
+            std::process::exit(2);
+        })
+}
+
+/// One piece of work of one stack alone, for a profiler to look at; media is there of ours.
+pub(crate) fn profile(what: &str, name: &str) {
+    let stack = stack(name);
     match what {
         "media" => {
             let (frames, cost) = ours::media(20_000, PACKET * PACKETS_IN_A_FRAME);
@@ -248,16 +256,17 @@ pub(crate) fn profile(what: &str) {
         }
         "setup" => {
             let rounds = 300;
-            let used: Duration = (0..rounds).map(|_| ours::setup(&Case::default()).cpu).sum();
+            let used: Duration = (0..rounds)
+                .map(|_| (stack.setup)(&Case::default()).cpu)
+                .sum();
             println!("{:.2} CPU ms a pair", millis(used) / f64::from(rounds));
         }
         _ => {
-            let flow = ours::transfer(&enlarged(), 16 << 10, Duration::from_secs(5));
-            println!(
-                "{:.1} MB/s, {:.2} CPU s/GiB",
-                rate(&flow),
-                cost_of_gib(&flow)
-            );
+            for case in [enlarged(), Case::default()] {
+                let flow = (stack.transfer)(&case, 16 << 10, Duration::from_secs(5));
+                let (rate, cost) = (rate(&flow), cost_of_gib(&flow));
+                println!("{rate:.1} MB/s, {cost:.2} CPU s/GiB, {case:?}");
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Cookie {
 
 /// Signs and checks cookies.
 pub(crate) struct Jar {
-    key: hmac::Key,
+    secret: [u8; 32],
 }
 
 impl std::fmt::Debug for Jar {
@@ -45,10 +45,14 @@ impl std::fmt::Debug for Jar {
 
 impl Jar {
     pub(crate) fn new(rng: &mut StdRng) -> Self {
-        let secret: [u8; 32] = rng.random();
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            secret: rng.random(),
         }
+    }
+
+    /// Made anew for each of the one or two uses: a scheduled key would be a kilobyte for as long as the association lives.
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.secret)
     }
 
     /// A cookie as bytes for the State Cookie parameter.
@@ -70,7 +74,7 @@ impl Jar {
         bytes.extend_from_slice(&cookie.outbound.to_be_bytes());
         bytes.extend_from_slice(&cookie.inbound.to_be_bytes());
         bytes.push(cookie.extensions.bits());
-        let tag = hmac::sign(&self.key, &bytes);
+        let tag = hmac::sign(&self.key(), &bytes);
         bytes.extend_from_slice(tag.as_ref());
         bytes
     }
@@ -80,7 +84,7 @@ impl Jar {
         let (body, rest) = bytes.split_at_checked(BODY_SIZE)?;
         // COOKIE ECHO may carry the padding of the parameter it came in.
         let (mac, _) = rest.split_at_checked(MAC_SIZE)?;
-        hmac::verify(&self.key, body, mac).ok()?;
+        hmac::verify(&self.key(), body, mac).ok()?;
         let word = |at: usize| read_u32(body, at).ok();
         let long = |at: usize| Some(u64::from(word(at)?) << 32 | u64::from(word(at + 4)?));
         Some(Cookie {

@@ -265,6 +265,29 @@ fn an_endpoint_needs_a_runtime_and_an_address() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn candidates_gathered_in_advance_are_on_the_port_too() {
+    let endpoint = endpoint(1);
+    let pooling = Configuration {
+        ice_candidate_pool_size: 2,
+        ..Configuration::default()
+    };
+    for server_offers in [false, true] {
+        let server = (endpoint.peer_connection(pooling.clone())).expect("a connection");
+        let client = client();
+        let (ours, theirs) = match server_offers {
+            true => call(&server, &client).await,
+            false => {
+                let (theirs, ours) = call(&client, &server).await;
+                (ours, theirs)
+            }
+        };
+        exchange(&ours, &theirs).await;
+        let port = selected(&server).0.socket_addr();
+        assert_eq!(port, Some(endpoint.local_addresses()[0]));
+    }
+}
+
 /// RFC 8445 §2.5: a server with a public address answers checks and sends none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lite_server_is_reached_whoever_offers() {

@@ -11,7 +11,7 @@ use common::coturn::{Coturn, PASSWORD, USERNAME};
 use common::{bounded, connect, exchange, loopback, negotiate_with, selected};
 use peerconnection::ice::{CandidateType, Protocol};
 use peerconnection::{
-    Configuration, Event, IceServer, IceTransportPolicy, NetworkOptions, PeerConnection,
+    Configuration, Endpoint, Event, IceServer, IceTransportPolicy, NetworkOptions, PeerConnection,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -195,6 +195,36 @@ async fn a_port_whose_allocation_the_server_still_knows_gives_way_to_another() {
     let pair = &pair.expect("a selected pair").pair;
     assert_eq!(pair.local.typ, CandidateType::Relayed, "{report}");
     assert_eq!(pair.path.local.port(), *ports.end(), "{report}");
+}
+
+/// A server knows one allocation of a port: the connections after the first get ports of their own for their relays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_on_one_port_relay_each_for_itself() {
+    let Some(server) = Coturn::start() else {
+        return;
+    };
+    let url = format!("turn:{}", server.addr);
+    let endpoint = Endpoint::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let alice =
+            (endpoint.peer_connection(relayed(vec![url.clone()], PASSWORD))).expect("a connection");
+        let bob = side(&server, &url, true);
+        let (ours, theirs) = connect(&alice, &bob).await;
+        assert_eq!(selected(&alice).0.typ, CandidateType::Relayed);
+        calls.push((alice, bob, ours, theirs));
+    }
+    for (_, _, ours, theirs) in &calls {
+        exchange(ours, theirs).await;
+        exchange(theirs, ours).await;
+    }
+    let port = endpoint.local_addresses()[0];
+    let on_it = calls.iter().filter(|(alice, ..)| {
+        let (_, report) = alice.ice_reports().remove(0);
+        let pair = report.pairs.iter().find(|pair| pair.selected);
+        pair.is_some_and(|pair| pair.pair.path.local == port)
+    });
+    assert_eq!(on_it.count(), 1, "and the first has the port they share");
 }
 
 /// A dead server's error comes late; the connection does not wait for it.

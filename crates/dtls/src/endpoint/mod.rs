@@ -505,6 +505,11 @@ impl Endpoint {
         )
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_engine(&self) -> bool {
+        self.engine.is_some()
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.state, State::Closed | State::Failed)
     }

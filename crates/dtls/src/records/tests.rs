@@ -221,3 +221,29 @@ fn an_acknowledgement_that_comes_after_many_records_ends_the_handshake() {
     );
     assert_eq!(pair.a.dtls.state(), State::Connected);
 }
+
+#[test]
+fn the_engine_goes_with_the_handshake_and_everything_else_goes_on() {
+    for version in VERSIONS {
+        let settings = |other| config(only(version), other);
+        let mut pair = pair(5, LinkConfig::default(), settings(1), settings(0));
+        assert!(pair.a.dtls.has_engine() && pair.b.dtls.has_engine());
+        pair.run_until(Duration::from_secs(10), both_connected)
+            .unwrap();
+        pair.run_for(Duration::from_secs(1));
+        for peer in [&mut pair.a, &mut pair.b] {
+            assert!(!peer.dtls.has_engine(), "{version:?}");
+            assert_eq!(peer.dtls.version(), Some(version));
+            peer.dtls.export("label", None, &mut [0; 32]).unwrap();
+            peer.outbox = vec![b"data".to_vec()];
+        }
+        pair.run_for(Duration::from_secs(1));
+        let now = pair.now();
+        pair.a.dtls.close(now);
+        pair.run_for(Duration::from_secs(1));
+        for peer in [&pair.a, &pair.b] {
+            assert_eq!(peer.data, [b"data".to_vec()], "{version:?}");
+            assert_eq!(peer.dtls.state(), State::Closed, "{version:?}");
+        }
+    }
+}

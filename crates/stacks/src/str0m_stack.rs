@@ -3,9 +3,11 @@
 use crate::measure::{Cost, enlarge_buffers, start, wait_readable};
 use crate::proxy::Proxy;
 use crate::{Case, Flow, Kept};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpOffer};
@@ -261,22 +263,46 @@ pub(crate) fn idle(count: usize) -> Box<dyn Kept> {
         hosts.extend(connect(&case).0);
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let turns = Arc::new(AtomicUsize::new(0));
     let stopped = Arc::clone(&stop);
-    let thread = thread::spawn(move || {
-        while !stopped.load(Ordering::Relaxed) {
-            let due = hosts.iter_mut().map(|host| host.turn(|_, _, _| {})).min();
-            let patience = due.map_or(Duration::from_millis(100), |due| {
-                due.saturating_duration_since(Instant::now())
-            });
-            wait_readable(
-                hosts.iter().map(|host| &host.socket),
-                patience.min(Duration::from_millis(100)),
-            );
-            turns.fetch_add(1, Ordering::Relaxed);
-        }
-    });
+    let thread = thread::spawn(move || keep(&mut hosts, &stopped));
     Box::new(Stopper(stop, Some(thread)))
+}
+
+/// Turns those hosts that have something to do, as a server would.
+fn keep(hosts: &mut [Host], stop: &AtomicBool) {
+    let readable = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+    for (number, host) in hosts.iter().enumerate() {
+        let data = epoll::EventData::new_u64(number as u64);
+        epoll::add(&readable, &host.socket, data, epoll::EventFlags::IN).expect("watched");
+    }
+    let mut dues: Vec<Instant> = (hosts.iter_mut())
+        .map(|host| host.turn(|_, _, _| {}))
+        .collect();
+    let mut events = Vec::with_capacity(hosts.len());
+    while !stop.load(Ordering::Relaxed) {
+        let due = dues.iter().min().expect("a host");
+        let patience = due
+            .saturating_duration_since(Instant::now())
+            .min(Duration::from_millis(100));
+        let patience = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(patience.subsec_nanos()),
+        };
+        events.clear();
+        // Interrupted or not: what is due is looked at again.
+        let _ = epoll::wait(&readable, spare_capacity(&mut events), Some(&patience));
+        for event in &events {
+            let data = event.data;
+            let number = data.u64() as usize;
+            dues[number] = hosts[number].turn(|_, _, _| {});
+        }
+        let now = Instant::now();
+        for (host, due) in hosts.iter_mut().zip(&mut dues) {
+            if *due <= now {
+                *due = host.turn(|_, _, _| {});
+            }
+        }
+    }
 }
 
 /// Ends the thread of idle connections.

@@ -221,6 +221,27 @@ dictionaries! {
         /// Time spent decoding, summed; video only.
         #[serde(skip_serializing_if = "Option::is_none")]
         total_decode_time: Option<f64>,
+        /// Pictures given to the track; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frames_rendered: Option<u64>,
+        /// Time between pictures, summed; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_inter_frame_delay: Option<f64>,
+        /// The same, each squared.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_squared_inter_frame_delay: Option<f64>,
+        /// How often a picture came much later than those before it; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        freeze_count: Option<u32>,
+        /// How long those were waited for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_freezes_duration: Option<f64>,
+        /// How often none came for five seconds or more; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pause_count: Option<u32>,
+        /// How long those lasted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_pauses_duration: Option<f64>,
         /// Samples decoded or made up; audio only.
         #[serde(skip_serializing_if = "Option::is_none")]
         total_samples_received: Option<u64>,
@@ -316,6 +337,9 @@ dictionaries! {
         /// Time spent encoding, summed; video only.
         #[serde(skip_serializing_if = "Option::is_none")]
         total_encode_time: Option<f64>,
+        /// Bytes that the pictures should have had, by their target; video only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_encoded_bytes_target: Option<u64>,
         /// Why pictures are worse than they could be: `none` or `bandwidth`; video only.
         #[serde(skip_serializing_if = "Option::is_none")]
         quality_limitation_reason: Option<&'static str>,

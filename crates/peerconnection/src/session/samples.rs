@@ -60,6 +60,9 @@ pub(super) struct EncoderCounts {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) target: Option<u64>,
+    /// Bytes that its frames should have had.
+    pub(super) target_bytes: f64,
+    last: Option<Instant>,
     pub(super) limited: bool,
     pub(super) limited_since: Option<Instant>,
     pub(super) limited_time: Duration,
@@ -77,12 +80,50 @@ pub(super) struct DecoderCounts {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) rate: FrameRate,
+    pub(super) smoothness: Smoothness,
     pub(super) energy: f64,
     pub(super) level: f64,
     pub(super) samples: u64,
     pub(super) samples_duration: Duration,
     pub(super) concealed_samples: u64,
     pub(super) concealment_events: u64,
+}
+
+/// How evenly pictures come: `totalInterFrameDelay` and what goes with it (W3C Statistics §8.4).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Smoothness {
+    last: Option<Instant>,
+    /// The mean delay between pictures, over about thirty of them, in seconds.
+    mean: f64,
+    delays: u32,
+    pub(super) total: f64,
+    pub(super) total_squared: f64,
+    pub(super) freezes: u32,
+    pub(super) frozen: f64,
+    pub(super) pauses: u32,
+    pub(super) paused: f64,
+}
+
+impl Smoothness {
+    fn note(&mut self, now: Instant) {
+        let Some(last) = self.last.replace(now) else {
+            return;
+        };
+        let delay = now.saturating_duration_since(last).as_secs_f64();
+        self.total += delay;
+        self.total_squared += delay * delay;
+        if delay >= 5.0 {
+            self.pauses += 1;
+            self.paused += delay;
+            return;
+        }
+        if self.delays >= 5 && delay >= (3.0 * self.mean).max(self.mean + 0.15) {
+            self.freezes += 1;
+            self.frozen += delay;
+        }
+        self.delays = (self.delays + 1).min(30);
+        self.mean += (delay - self.mean) / f64::from(self.delays);
+    }
 }
 
 /// What came out of a decoder.
@@ -220,6 +261,11 @@ impl Session {
             (counts.width, counts.height) = (sample.width, sample.height);
         }
         counts.target = Some(sample.target);
+        // The part of a second that a frame is for; the first is taken for one of thirty.
+        let step = counts.last.replace(now).map_or(1.0 / 30.0, |last| {
+            now.saturating_duration_since(last).as_secs_f64().min(1.0)
+        });
+        counts.target_bytes += sample.target as f64 / 8.0 * step;
         if let Some(since) = counts.limited_since.take() {
             counts.limited_time += now.saturating_duration_since(since);
         }
@@ -249,6 +295,7 @@ impl Session {
                 counts.time += took;
                 (counts.width, counts.height) = (width, height);
                 counts.rate.count(now);
+                counts.smoothness.note(now);
             }
             DecodedSample::Sound {
                 rms,
@@ -423,5 +470,29 @@ impl Incoming {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_that_come_late_are_freezes_and_very_late_ones_pauses() {
+        let start = netsim::Network::new(1).now();
+        let mut smoothness = Smoothness::default();
+        let mut now = start;
+        for milliseconds in [0]
+            .into_iter()
+            .chain([40; 20])
+            .chain([100, 400, 40, 6_000, 40])
+        {
+            now += Duration::from_millis(milliseconds);
+            smoothness.note(now);
+        }
+        assert_eq!((smoothness.freezes, smoothness.pauses), (1, 1));
+        assert!((smoothness.frozen - 0.4).abs() < 1e-9 && (smoothness.paused - 6.0).abs() < 1e-9);
+        assert!((smoothness.total - (now - start).as_secs_f64()).abs() < 1e-9);
+        assert!(smoothness.total_squared > 36.0);
     }
 }

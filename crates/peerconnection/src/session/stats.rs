@@ -307,6 +307,7 @@ impl Session {
                     frame_height: measured.then_some(encoder.height),
                     frames_per_second: encoder.rate.per_second(now),
                     total_encode_time: measured.then_some(encoder.time.as_secs_f64()),
+                    total_encoded_bytes_target: measured.then_some(encoder.target_bytes as u64),
                     quality_limitation_reason: measured.then_some(if encoder.limited {
                         "bandwidth"
                     } else {
@@ -397,6 +398,14 @@ impl Session {
                     frame_height: (decoder.height > 0).then_some(decoder.height),
                     frames_per_second: decoder.rate.per_second(now),
                     total_decode_time: video.then_some(decoder.time.as_secs_f64()),
+                    frames_rendered: video.then_some(decoder.frames),
+                    total_inter_frame_delay: video.then_some(decoder.smoothness.total),
+                    total_squared_inter_frame_delay: video
+                        .then_some(decoder.smoothness.total_squared),
+                    freeze_count: video.then_some(decoder.smoothness.freezes),
+                    total_freezes_duration: video.then_some(decoder.smoothness.frozen),
+                    pause_count: video.then_some(decoder.smoothness.pauses),
+                    total_pauses_duration: video.then_some(decoder.smoothness.paused),
                     total_samples_received: (!video).then_some(decoder.samples),
                     concealed_samples: (!video).then_some(decoder.concealed_samples),
                     concealment_events: (!video).then_some(decoder.concealment_events),

@@ -1,8 +1,9 @@
 //! Between the layouts that cameras, codecs and screens want: I420, NV12, YUYV, JPEG and RGBA, and other sizes.
 
 use crate::frame::{FrameError, I420Buffer, PixelFormat, VideoFrame};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use std::time::Duration;
 use yuv::{
     BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvPlanarImageMut, YuvRange,
@@ -244,13 +245,14 @@ fn scale_plane(
         packed = frame.rows(index).flatten().copied().collect();
         &packed
     };
-    let from = ImageRef::new(from_width, from_height, pixels, PixelType::U8)
+    // Typed: else the code for every kind of pixel is compiled, which takes a minute.
+    let from = TypedImageRef::<U8>::from_buffer(from_width, from_height, pixels)
         .map_err(|error| failed(&error))?;
-    let mut to = Image::from_slice_u8(to_width, to_height, to, PixelType::U8)
-        .map_err(|error| failed(&error))?;
+    let mut to =
+        TypedImage::<U8>::from_buffer(to_width, to_height, to).map_err(|error| failed(&error))?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     resizer
-        .resize(&from, &mut to, &options)
+        .resize_typed(&from, &mut to, &options)
         .map_err(|error| failed(&error))
 }
 

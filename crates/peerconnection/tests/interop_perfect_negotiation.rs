@@ -332,11 +332,16 @@ async fn renegotiate_with(name: &str, seed: u64, native_polite: bool) {
         channel.send_text(text).await.expect("sent");
         match tokio::time::timeout(Duration::from_secs(20), channel.recv()).await {
             Ok(back) => assert_eq!(back, Some(Message::Text(text.into()))),
-            Err(_) => panic!(
-                "no echo: {} {:#}",
-                native.pc.connection_state(),
-                report(&mut browser, &mut native).await
-            ),
+            Err(_) => {
+                for (number, report) in native.pc.ice_reports() {
+                    println!("transport {number}:\n{report}");
+                }
+                panic!(
+                    "no echo: {} {:#}",
+                    native.pc.connection_state(),
+                    report(&mut browser, &mut native).await
+                )
+            }
         }
     }
 

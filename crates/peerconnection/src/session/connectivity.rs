@@ -433,21 +433,30 @@ impl Session {
 
     /// Gives the transports those candidates of the remote description that they do not have yet.
     pub(super) fn add_described_candidates(&mut self, now: Instant) {
-        let Some(remote) = self.jsep.remote() else {
+        let (Some(local), Some(remote)) = (self.jsep.local(), self.jsep.remote()) else {
             return;
+        };
+        let answer = match local.sdp_type {
+            SdpType::Offer => &remote.described,
+            _ => &local.described,
         };
         for transport in &mut self.transports {
             let answered = !transport.remote_ufrag.is_empty();
             let number = transport.number;
             let slots = self.jsep.slots.iter().zip(&remote.described.sections);
+            // Firefox gathers for each section of an offer, all with the same credentials, and gives up what it has gathered
+            // for the others when they are bundled: only the section that speaks for the group counts (RFC 9143 §7.1.3).
             let sections: Vec<&Section> = slots
                 .filter(|(slot, section)| slot.transport == number && !section.rejected && answered)
                 .map(|(_, section)| section)
                 .filter(|section| {
-                    // What a bundled section says of credentials does not count.
-                    section.ice_ufrag.is_empty()
-                        || section.ice_ufrag == transport.remote_ufrag
-                        || !remote.described.speaks_for_itself(&section.mid)
+                    // One that is new in an offer is not in the last answer yet.
+                    let known = answer.sections.iter().any(|it| it.mid == section.mid);
+                    let decided = if known { answer } else { &remote.described };
+                    decided.speaks_for_itself(&section.mid)
+                })
+                .filter(|section| {
+                    section.ice_ufrag.is_empty() || section.ice_ufrag == transport.remote_ufrag
                 })
                 .collect();
             for text in sections.iter().flat_map(|section| &section.candidates) {

@@ -208,3 +208,40 @@ fn the_candidates_of_an_offer_are_used_once_it_is_answered() {
         "a check goes to the offerer before anything came from it"
     );
 }
+
+/// Firefox gathers for every section of an offer, under one name and password, and keeps the first of a group.
+#[test]
+fn candidates_of_bundled_sections_count_only_where_they_speak_for_the_group() {
+    let (pair, mut offer) = waiting();
+    let now = pair.now();
+    let first = |name: &str| {
+        let line = offer.sdp.lines().find(|line| line.starts_with(name));
+        line.expect("credentials").to_owned()
+    };
+    let names = ["a=ice-ufrag:", "a=ice-pwd:"].map(|name| (name, first(name)));
+    let same = offer.sdp.lines().map(|line| {
+        let one = names.iter().find(|(name, _)| line.starts_with(name));
+        one.map_or(line, |(_, first)| first)
+    });
+    offer.sdp = same.flat_map(|line| [line, "\r\n"]).collect();
+    let mut answerer = Side::new(12, pair.b.address, now);
+    answerer
+        .session
+        .set_remote_description(now, &offer)
+        .expect("taken");
+    describe(&mut answerer, now);
+    for (index, port) in [(1, 5001), (0, 5000)] {
+        let candidate = CANDIDATE.replace("5000", &port.to_string());
+        let candidate = init(&candidate, None, Some(index));
+        answerer
+            .session
+            .add_ice_candidate(now, Some(&candidate))
+            .expect("taken");
+    }
+    let agent = &answerer.session.transports[0].agent;
+    let told: Vec<u16> = (agent.remote_candidates())
+        .filter_map(|candidate| candidate.socket_addr())
+        .map(|address| address.port())
+        .collect();
+    assert_eq!(told, [5000]);
+}

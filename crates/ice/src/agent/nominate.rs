@@ -131,7 +131,7 @@ impl Agent {
         [local, remote].contains(&Some(CandidateType::Relayed))
     }
 
-    fn begin_nomination(&mut self, now: Instant, id: PairId) {
+    pub(super) fn begin_nomination(&mut self, now: Instant, id: PairId) {
         self.nomination.count += 1;
         let order = self.nomination.count;
         let number = self

@@ -226,10 +226,17 @@ impl Agent {
             return;
         }
         let failed = self.state == crate::State::Failed;
+        let controlling = self.role == Role::Controlling;
         let Some(pair) = self.pair_mut(id) else {
             return;
         };
         if pair.lost_consent() || failed {
+            return;
+        }
+        // A peer answers checks before it knows this side (RFC 8445 §7.3), and Firefox then forgets that one of them nominated.
+        // Its first check tells that it knows now.
+        if controlling && pair.nominated.is_some() && pair.stats.requests_received == 1 {
+            self.begin_nomination(now, id);
             return;
         }
         match pair.state {

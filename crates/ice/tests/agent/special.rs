@@ -20,6 +20,27 @@ fn checks_before_the_answer_count_when_it_comes() {
     assert_eq!(call.a().received, [b"\x16early DTLS"]);
 }
 
+/// Firefox answers a check that nominates before it has the answer, and forgets what it was told.
+#[test]
+fn a_peer_that_was_nominated_for_before_it_had_the_answer_is_told_again() {
+    let mut call = Call::direct(1, LinkConfig::with_latency(ms(10)));
+    call.a().agent.set_role(Role::Controlled);
+    call.b().agent.set_role(Role::Controlling);
+    call.b().signalling_delay = ms(500);
+    call.start();
+    call.run(ms(499));
+    let asked = |call: &mut Call| {
+        let report = call.b().agent.report();
+        let selected = report.pairs.iter().find(|pair| pair.selected).unwrap();
+        assert!(selected.pair.nominated);
+        selected.stats.requests_sent
+    };
+    let before = asked(&mut call);
+    call.run(ms(60));
+    assert_eq!(asked(&mut call), before + 1);
+    assert!(call.a().is_connected());
+}
+
 #[test]
 fn a_peer_without_candidates_is_found_by_its_checks() {
     let mut call = Call::direct(1, LinkConfig::with_latency(ms(10)));

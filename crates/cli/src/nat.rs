@@ -34,7 +34,9 @@ pub(crate) async fn report(servers: &[String]) -> Result<(), Failure> {
     let gathering = async {
         while let Some(event) = events.next().await {
             match event {
-                Event::IceCandidate(Some(candidate)) => candidates.push(candidate.candidate),
+                Event::IceCandidate(Some(candidate)) => {
+                    candidates.extend(candidate.as_ice().cloned());
+                }
                 Event::IceCandidate(None) => return,
                 Event::IceCandidateError(error) => {
                     println!("{}: {} ({})", error.url, error.error_text, error.error_code);

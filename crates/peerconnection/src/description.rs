@@ -103,114 +103,141 @@ impl IceCandidateInit {
     }
 }
 
-/// `RTCIceCandidate` (W3C WebRTC §4.8.1): a gathered candidate, parsed.
+/// `RTCIceCandidate` (W3C WebRTC §4.8.1): a candidate with its members, or the end of those of a transport.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IceCandidate {
-    /// All the members of the candidate; `to_string()` gives the `candidate-attribute`.
-    pub candidate: ice::Candidate,
+    /// The `candidate-attribute` of RFC 8839 §5.1; empty for the end of candidates, and for a candidate of the peer that
+    /// only a check has shown.
+    pub candidate: String,
     /// The media section by its `mid`.
     pub sdp_mid: Option<String>,
     /// The media section by its place, counted from 0.
     pub sdp_m_line_index: Option<u16>,
     /// The ICE generation that the candidate belongs to.
     pub username_fragment: Option<String>,
+    parsed: Option<Box<ice::Candidate>>,
 }
 
 impl IceCandidate {
-    /// `new RTCIceCandidate(init)` (W3C WebRTC §4.8.1).
+    /// `new RTCIceCandidate(init)`: "create an RTCIceCandidate" (W3C WebRTC §4.8.1). The members of a candidate that cannot
+    /// be read are `None`; [`add_ice_candidate`](crate::PeerConnection::add_ice_candidate) is who refuses it.
     ///
     /// # Errors
-    /// `TypeError` when neither `sdp_mid` nor `sdp_m_line_index` is given; `SyntaxError` when the candidate cannot be
-    /// read (the browser leaves the parsed members null then).
+    /// `TypeError` when neither `sdp_mid` nor `sdp_m_line_index` is given.
     pub fn new(init: &IceCandidateInit) -> Result<Self, Error> {
         if init.sdp_mid.is_none() && init.sdp_m_line_index.is_none() {
             return Err(Error::Type(
                 "a candidate needs sdp_mid or sdp_m_line_index".into(),
             ));
         }
-        let candidate: ice::Candidate = init
-            .candidate
-            .parse()
-            .map_err(|error: ice::ParseCandidateError| Error::Syntax(error.to_string()))?;
         Ok(IceCandidate {
-            username_fragment: init
-                .username_fragment
-                .clone()
-                .or_else(|| candidate.ufrag.as_ref().map(ToString::to_string)),
-            candidate,
+            parsed: init.candidate.parse().ok().map(Box::new),
+            candidate: init.candidate.clone(),
             sdp_mid: init.sdp_mid.clone(),
             sdp_m_line_index: init.sdp_m_line_index,
+            username_fragment: init.username_fragment.clone(),
         })
     }
 
+    /// A candidate of a transport, in the section of this place and mid that speaks for it; `None` is the end of them.
+    pub(crate) fn of(
+        candidate: Option<ice::Candidate>,
+        section: Option<(usize, &str)>,
+        username_fragment: &str,
+    ) -> Self {
+        IceCandidate {
+            candidate: candidate
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            sdp_mid: section.map(|(_, mid)| mid.to_owned()),
+            sdp_m_line_index: section.and_then(|(index, _)| u16::try_from(index).ok()),
+            username_fragment: Some(username_fragment.to_owned()),
+            parsed: candidate.map(Box::new),
+        }
+    }
+
+    /// The same as a check has shown it: the interface tells no address that the signalling channel did not.
+    pub(crate) fn unsignalled(mut self) -> Self {
+        self.candidate.clear();
+        self
+    }
+
+    /// The candidate as `pc-ice` has it; `None` for the end of candidates, and for what cannot be read.
+    pub fn as_ice(&self) -> Option<&ice::Candidate> {
+        self.parsed.as_deref()
+    }
+
     /// `foundation`: equal for candidates of the same kind, base and server.
-    pub fn foundation(&self) -> &str {
-        &self.candidate.foundation
+    pub fn foundation(&self) -> Option<&str> {
+        self.as_ice().map(|candidate| &*candidate.foundation)
     }
 
     /// `component`.
-    pub fn component(&self) -> IceComponent {
-        match self.candidate.component {
-            2 => IceComponent::Rtcp,
-            _ => IceComponent::Rtp,
+    pub fn component(&self) -> Option<IceComponent> {
+        match self.as_ice()?.component {
+            1 => Some(IceComponent::Rtp),
+            2 => Some(IceComponent::Rtcp),
+            _ => None,
         }
     }
 
     /// `priority`.
-    pub fn priority(&self) -> u32 {
-        self.candidate.priority.0
+    pub fn priority(&self) -> Option<u32> {
+        self.as_ice().map(|candidate| candidate.priority.0)
     }
 
-    /// `address`: an IP address, or a name that stands for one.
-    pub fn address(&self) -> String {
-        self.candidate.address.to_string()
+    /// `address`: an IP address, or a name that stands for one. `None` for one of the peer that only a check has shown.
+    pub fn address(&self) -> Option<String> {
+        let signalled = self.as_ice().filter(|_| !self.candidate.is_empty())?;
+        Some(signalled.address.to_string())
     }
 
     /// `protocol`: `udp` or `tcp`.
-    pub fn protocol(&self) -> ice::Protocol {
-        self.candidate.protocol
+    pub fn protocol(&self) -> Option<ice::Protocol> {
+        self.as_ice().map(|candidate| candidate.protocol)
     }
 
     /// `port`.
-    pub fn port(&self) -> u16 {
-        self.candidate.port
+    pub fn port(&self) -> Option<u16> {
+        self.as_ice().map(|candidate| candidate.port)
     }
 
     /// `type`: `host`, `srflx`, `prflx` or `relay`.
-    pub fn candidate_type(&self) -> ice::CandidateType {
-        self.candidate.typ
+    pub fn candidate_type(&self) -> Option<ice::CandidateType> {
+        self.as_ice().map(|candidate| candidate.typ)
     }
 
     /// `tcpType`, of a TCP candidate.
     pub fn tcp_type(&self) -> Option<ice::TcpType> {
-        self.candidate.tcp_type
+        self.as_ice()?.tcp_type
     }
 
     /// `relatedAddress`: what it is derived from.
     pub fn related_address(&self) -> Option<String> {
-        let related = self.candidate.related.as_ref()?;
+        let related = self.as_ice()?.related.as_ref()?;
         Some(related.address.to_string())
     }
 
     /// `relatedPort`.
     pub fn related_port(&self) -> Option<u16> {
-        self.candidate.related.as_ref().map(|related| related.port)
+        self.as_ice()?.related.as_ref().map(|related| related.port)
     }
 
     /// `relayProtocol`: what carries a relayed candidate of this side to its server.
     pub fn relay_protocol(&self) -> Option<ice::Protocol> {
-        self.candidate.relay_protocol
+        self.as_ice()?.relay_protocol
     }
 
     /// `url`: the server that gave a candidate of this side.
     pub fn url(&self) -> Option<&str> {
-        self.candidate.url.as_deref()
+        self.as_ice()?.url.as_deref()
     }
 
     /// What to send to the peer: `RTCIceCandidate.toJSON()`.
     pub fn to_init(&self) -> IceCandidateInit {
         IceCandidateInit {
-            candidate: self.candidate.to_string(),
+            candidate: self.candidate.clone(),
             sdp_mid: self.sdp_mid.clone(),
             sdp_m_line_index: self.sdp_m_line_index,
             username_fragment: self.username_fragment.clone(),
@@ -221,9 +248,9 @@ impl IceCandidate {
 /// `RTCPeerConnectionIceErrorEvent` (W3C WebRTC §4.8.3): a server did not give a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IceCandidateError {
-    /// The local address that talked to the server.
+    /// The local address that talked to the server, if a candidate of this side has shown it.
     pub address: Option<String>,
-    /// Its port.
+    /// Its port, with the address.
     pub port: Option<u16>,
     /// The server, as configured.
     pub url: String,

@@ -23,7 +23,8 @@ pub enum Event {
     IceGatheringStateChange(IceGatheringState),
     /// `connectionstatechange`.
     ConnectionStateChange(PeerConnectionState),
-    /// `icecandidate`: send it to the peer; `None` when there will be no more.
+    /// `icecandidate`: send it to the peer, also the one with an empty text that ends those of a transport. `None` when
+    /// there will be no more of any; the peer need not hear of that.
     IceCandidate(Option<IceCandidate>),
     /// `icecandidateerror`.
     IceCandidateError(IceCandidateError),

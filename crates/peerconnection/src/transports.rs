@@ -137,10 +137,7 @@ struct Link {
 impl Link {
     fn view<T>(&self, look: impl FnOnce(TransportView<'_>) -> T) -> Option<T> {
         let connection = self.connection.upgrade()?;
-        connection.query(|session| {
-            let open = !session.is_closed();
-            session.transport(self.number).filter(|_| open).map(look)
-        })
+        connection.query(|session| session.transport(self.number).map(look))
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -212,7 +209,7 @@ impl fmt::Debug for DtlsTransport {
 pub struct IceTransport(Link);
 
 impl IceTransport {
-    /// `role`; `unknown` once the connection is closed.
+    /// `role`; `unknown` once the transport is gone.
     pub fn role(&self) -> IceRole {
         self.0.view(|view| view.role()).unwrap_or(IceRole::Unknown)
     }

@@ -136,7 +136,7 @@ async fn generate_certificate_limits_what_it_makes() {
 }
 
 #[test]
-fn an_ice_candidate_is_parsed_into_its_members() {
+fn create_an_rtc_ice_candidate_parses_it_into_its_members_or_leaves_them_null() {
     let line = "candidate:842163049 1 tcp 1677729535 203.0.113.5 9 typ srflx raddr 10.0.0.1 rport 60769 tcptype active ufrag abcd";
     let mut init = IceCandidateInit {
         candidate: line.into(),
@@ -148,24 +148,35 @@ fn an_ice_candidate_is_parsed_into_its_members() {
     );
     init.sdp_mid = Some("0".into());
     let candidate = IceCandidate::new(&init).expect("a candidate");
-    assert_eq!(candidate.foundation(), "842163049");
-    assert_eq!(candidate.component(), IceComponent::Rtp);
-    assert_eq!(candidate.priority(), 1_677_729_535);
+    assert_eq!(candidate.candidate, line);
+    assert_eq!(candidate.foundation(), Some("842163049"));
+    assert_eq!(candidate.component(), Some(IceComponent::Rtp));
+    assert_eq!(candidate.priority(), Some(1_677_729_535));
     assert_eq!(
-        (candidate.address().as_str(), candidate.port()),
-        ("203.0.113.5", 9)
+        (candidate.address().as_deref(), candidate.port()),
+        (Some("203.0.113.5"), Some(9))
     );
-    assert_eq!(candidate.protocol().to_string(), "tcp");
-    assert_eq!(candidate.candidate_type().to_string(), "srflx");
+    let text = |it: Option<String>| it.unwrap_or_default();
+    assert_eq!(text(candidate.protocol().map(|it| it.to_string())), "tcp");
+    assert_eq!(
+        text(candidate.candidate_type().map(|it| it.to_string())),
+        "srflx"
+    );
     assert_eq!(candidate.tcp_type().map(|it| it.as_str()), Some("active"));
     assert_eq!(candidate.related_address().as_deref(), Some("10.0.0.1"));
     assert_eq!(candidate.related_port(), Some(60_769));
-    assert_eq!(candidate.username_fragment.as_deref(), Some("abcd"));
-    init.candidate = "candidate:nonsense".into();
-    assert_eq!(
-        IceCandidate::new(&init).map_err(|error| error.name()),
-        Err("SyntaxError")
-    );
+    // Not the extension of the candidate: only what was given (W3C WebRTC §4.8.1).
+    assert_eq!(candidate.username_fragment, None);
+    assert_eq!((candidate.relay_protocol(), candidate.url()), (None, None));
+    assert_eq!(candidate.to_init(), init);
+    // What cannot be read is kept, and its members are null.
+    for unreadable in ["candidate:nonsense", ""] {
+        init.candidate = unreadable.into();
+        let candidate = IceCandidate::new(&init).expect("a candidate");
+        assert_eq!(candidate.candidate, unreadable);
+        assert_eq!(candidate.address(), None);
+        assert_eq!((candidate.foundation(), candidate.priority()), (None, None));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -205,7 +216,7 @@ async fn transports_have_states_candidates_and_events() {
     ));
     assert!(!ice.local_candidates().is_empty() && !ice.remote_candidates().is_empty());
     let pair = ice.selected_candidate_pair().expect("a pair");
-    assert_eq!(pair.local.address(), "127.0.0.1");
+    assert_eq!(pair.local.address().as_deref(), Some("127.0.0.1"));
     assert_eq!(pair.local.sdp_mid.as_deref(), Some("0"));
     let local = ice.local_parameters().expect("parameters");
     assert!(
@@ -239,6 +250,13 @@ async fn transports_have_states_candidates_and_events() {
     assert_eq!(sctp.max_message_size(), Some(262_144));
     assert!(sctp.max_channels().is_some_and(|count| count > 100));
     alice.close();
+    // The states end; what else the slots hold stays (W3C WebRTC §4.4.2, "close the connection").
+    assert_eq!(ice.local_parameters(), Some(local));
+    assert_eq!(
+        (ice.role(), ice.selected_candidate_pair()),
+        (IceRole::Controlling, None)
+    );
+    assert_eq!(dtls.remote_certificates().len(), 1);
     assert_eq!(dtls.state(), DtlsTransportState::Closed);
     assert_eq!(ice.state(), IceTransportState::Closed);
     assert_eq!(sctp.state(), SctpTransportState::Closed);

@@ -85,9 +85,9 @@ async fn listening_port(side: &PeerConnection) -> u16 {
     side.set_local_description(None).await.expect("an offer");
     loop {
         if let Some(peerconnection::Event::IceCandidate(Some(candidate))) = events.next().await
-            && candidate.candidate.tcp_type == Some(TcpType::Passive)
+            && candidate.tcp_type() == Some(TcpType::Passive)
         {
-            return candidate.candidate.port;
+            return candidate.port().expect("a port");
         }
     }
 }

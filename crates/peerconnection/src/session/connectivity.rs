@@ -15,6 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Instant;
 
+/// `errorCode` of a server that cannot be reached (W3C WebRTC §4.8.3).
+const UNREACHABLE: u16 = 701;
+
 /// What the driver has opened and resolved; every transport uses all of it.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
@@ -291,6 +294,7 @@ impl Session {
                     // Bundled, there is one: room for four would be kilobytes in every connection.
                     self.transports.reserve_exact(1);
                     self.transports.push(transport);
+                    self.begin_gathering(self.transports.len() - 1);
                 }
             }
             self.match_transport(now, number);
@@ -362,13 +366,11 @@ impl Session {
     /// Tells one transport what the descriptions in force say about it.
     fn match_transport(&mut self, now: Instant, number: usize) {
         let credentials = self.jsep.local_credentials(number);
-        let Some(transport) = self
-            .transports
-            .iter_mut()
-            .find(|transport| transport.number == number)
-        else {
+        let mut known = self.transports.iter();
+        let Some(index) = known.position(|transport| transport.number == number) else {
             return;
         };
+        let transport = &mut self.transports[index];
         if let Some(credentials) = credentials
             && transport.agent.local_parameters().ufrag != credentials.ufrag
         {
@@ -376,10 +378,12 @@ impl Session {
             transport.remote_ufrag.clear();
             transport.told_candidates.clear();
             transport.told_end = false;
+            self.begin_gathering(index);
         }
         let Some((local, remote)) = self.jsep.agreed() else {
             return;
         };
+        let transport = &mut self.transports[index];
         let pairs = || {
             local
                 .described
@@ -440,6 +444,7 @@ impl Session {
             SdpType::Offer => &remote.described,
             _ => &local.described,
         };
+        let relays_only = self.configuration.ice_transport_policy == IceTransportPolicy::Relay;
         for transport in &mut self.transports {
             let answered = !transport.remote_ufrag.is_empty();
             let number = transport.number;
@@ -467,6 +472,10 @@ impl Session {
                 let Ok(candidate) = text.parse::<ice::Candidate>() else {
                     continue;
                 };
+                // "Administratively prohibited" (W3C WebRTC §4.4.2): to look a name up would show this side's address.
+                if relays_only && candidate.address.ip().is_none() {
+                    continue;
+                }
                 if let Err(error) = transport.agent.add_remote_candidate(now, candidate) {
                     tracing::debug!(%error, "a candidate is of no use");
                 }
@@ -509,21 +518,10 @@ impl Session {
         let number = transport.number;
         match event {
             ice::Event::LocalCandidate(candidate) => {
-                let local = self.jsep.local().map(|local| &local.described);
-                let spokesman = local.and_then(|described| described.spokesman(number));
-                let tag = self.jsep.slots.iter().position(|slot| {
-                    slot.transport == number
-                        && spokesman.map_or(!slot.rejected, |section| section.mid == slot.mid)
-                });
-                let ufrag = transport.agent.local_parameters().ufrag.clone();
                 transport.remember_candidate(&candidate);
-                self.events
-                    .push_back(Event::IceCandidate(Some(IceCandidate {
-                        candidate,
-                        sdp_mid: tag.map(|index| self.jsep.slots[index].mid.clone()),
-                        sdp_m_line_index: tag.and_then(|index| u16::try_from(index).ok()),
-                        username_fragment: Some(ufrag),
-                    })));
+                let ufrag = &transport.agent.local_parameters().ufrag;
+                let candidate = IceCandidate::of(Some(candidate), self.jsep.tag_of(number), ufrag);
+                self.events.push_back(Event::IceCandidate(Some(candidate)));
             }
             ice::Event::CandidateError {
                 address,
@@ -532,10 +530,18 @@ impl Session {
                 code,
                 text,
             } => {
+                // Told once for each server while candidates are gathered (W3C WebRTC §4.8.3).
+                if code == UNREACHABLE {
+                    if self.unreachable.contains(&url) {
+                        return;
+                    }
+                    self.unreachable.push(url.clone());
+                }
+                let shown = transport.has_shown(address);
                 self.events
                     .push_back(Event::IceCandidateError(IceCandidateError {
-                        address: Some(address.to_string()),
-                        port: Some(port),
+                        address: shown.then(|| address.to_string()),
+                        port: shown.then_some(port),
                         url,
                         error_code: code,
                         error_text: text,
@@ -574,6 +580,36 @@ impl Session {
         }
     }
 
+    /// A transport "began gathering a generation of candidates" (W3C WebRTC §5.6), which may be over when the agent is asked.
+    pub(super) fn begin_gathering(&mut self, index: usize) {
+        let transport = &mut self.transports[index];
+        if transport.agent.gathering_state() == ice::GatheringState::New {
+            return;
+        }
+        let state = IceGatheringState::Gathering;
+        if std::mem::replace(&mut transport.told_states.1, state) != state {
+            self.events
+                .push_back(Event::IceTransportGatheringStateChange {
+                    transport: transport.number,
+                    state,
+                });
+        }
+        self.tell_gathering(state);
+    }
+
+    fn tell_gathering(&mut self, state: IceGatheringState) {
+        if std::mem::replace(&mut self.states.gathering, state) == state {
+            return;
+        }
+        if state == IceGatheringState::Gathering {
+            self.unreachable.clear();
+        }
+        self.events.push_back(Event::IceGatheringStateChange(state));
+        if state == IceGatheringState::Complete {
+            self.events.push_back(Event::IceCandidate(None));
+        }
+    }
+
     /// Tells the states that have changed (W3C WebRTC §4.3, §5.6.2).
     pub(super) fn update_states(&mut self) {
         // A transport's event comes before that of the connection (W3C WebRTC §5.6).
@@ -586,6 +622,13 @@ impl Session {
                 transport.agent.gathering_state().into(),
             );
             let told = std::mem::replace(&mut transport.told_states, (ice, gathering));
+            // The end of a generation's candidates comes before the state (RFC 8838 §8.2).
+            let ufrag = &transport.agent.local_parameters().ufrag;
+            if gathering == IceGatheringState::Complete && transport.ended_ufrag != *ufrag {
+                transport.ended_ufrag = ufrag.to_string();
+                let end = IceCandidate::of(None, self.jsep.tag_of(transport.number), ufrag);
+                self.events.push_back(Event::IceCandidate(Some(end)));
+            }
             if told.1 != gathering {
                 self.events
                     .push_back(Event::IceTransportGatheringStateChange {
@@ -601,14 +644,7 @@ impl Session {
             }
         }
         let gathering = self.gathering_state();
-        if gathering != self.states.gathering {
-            self.states.gathering = gathering;
-            self.events
-                .push_back(Event::IceGatheringStateChange(gathering));
-            if gathering == IceGatheringState::Complete {
-                self.events.push_back(Event::IceCandidate(None));
-            }
-        }
+        self.tell_gathering(gathering);
         let ice = self.combined_ice_state();
         if ice != self.states.ice {
             self.states.ice = ice;

@@ -23,7 +23,7 @@ pub enum Event {
     IceConnectionStateChange(IceConnectionState),
     /// `connectionstatechange`.
     ConnectionStateChange(PeerConnectionState),
-    /// `icecandidate`; `None` when all are found.
+    /// `icecandidate`; one with an empty text ends those of a transport, and `None` is told when all are found.
     IceCandidate(Option<IceCandidate>),
     /// `icecandidateerror`.
     IceCandidateError(IceCandidateError),

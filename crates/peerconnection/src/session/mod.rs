@@ -140,6 +140,8 @@ pub struct Session {
     media: MediaEngine,
     data: Data,
     sockets: connectivity::Sockets,
+    /// Servers that were told to be out of reach since gathering began.
+    unreachable: Vec<String>,
     events: VecDeque<Event>,
     tones: Vec<dtmf::Dtmf>,
     sources: Vec<samples::SourceCounts>,
@@ -221,6 +223,7 @@ impl Session {
             transports: Vec::new(),
             retired: Vec::new(),
             sockets: connectivity::Sockets::default(),
+            unreachable: Vec::new(),
             events: VecDeque::new(),
             tones: Vec::new(),
             sources: Vec::new(),

@@ -5,7 +5,7 @@
 
 use super::transport::Transport;
 use super::{Event, Session, jsep};
-use crate::states::IceGatheringState;
+use crate::states::{DtlsTransportState, IceTransportState};
 use std::time::Instant;
 
 impl Session {
@@ -70,18 +70,8 @@ impl Session {
         if let Some(credentials) = self.jsep.facts.pooled.get_mut(number) {
             *credentials = None;
         }
-        // Gathering begins, for whoever listens (W3C WebRTC §5.6).
-        let state = IceGatheringState::Gathering;
-        transport.told_states.1 = state;
-        self.events
-            .push_back(Event::IceTransportGatheringStateChange {
-                transport: number,
-                state,
-            });
-        if self.states.gathering != state {
-            self.states.gathering = state;
-            self.events.push_back(Event::IceGatheringStateChange(state));
-        }
+        // Gathering begins, for whoever listens.
+        self.begin_gathering(index);
         for event in held {
             self.agent_event(index, event);
         }
@@ -91,6 +81,20 @@ impl Session {
     /// Ends a transport. What releases its relays is still sent.
     pub(super) fn retire_transport(&mut self, now: Instant, index: usize) {
         let mut transport = self.transports.remove(index);
+        // "Close the RTCDtlsTransports and their associated RTCIceTransports" (W3C WebRTC §4.4.1.5): listeners hear of it.
+        if transport.pooled.is_none() {
+            let number = transport.number;
+            if transport.state != DtlsTransportState::Closed {
+                self.events.push_back(Event::DtlsStateChange {
+                    transport: number,
+                    state: DtlsTransportState::Closed,
+                });
+            }
+            self.events.push_back(Event::IceTransportStateChange {
+                transport: number,
+                state: IceTransportState::Closed,
+            });
+        }
         transport.close(now);
         transport.agent.close(now);
         while let Some(event) = transport.agent.poll_event() {

@@ -4,7 +4,7 @@ use crate::error::{RtcError, RtcErrorDetail};
 use crate::states::{DtlsTransportState, IceGatheringState, IceTransportState};
 use bytes::{Bytes, BytesMut};
 use rand::rngs::StdRng;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 /// Where a datagram, or several of one size, should go.
@@ -70,6 +70,8 @@ pub(super) struct Transport {
     /// The states last told.
     pub(super) told_states: (IceTransportState, IceGatheringState),
     pub(super) local_candidates: Vec<ice::Candidate>,
+    /// The generation whose end of candidates was told last.
+    pub(super) ended_ufrag: String,
     /// What its agent has to tell, while it gathers in advance.
     pub(super) pooled: Option<Vec<ice::Event>>,
     dtls: Dtls,
@@ -113,6 +115,7 @@ impl Transport {
             pair_changes: 0,
             told_states: (IceTransportState::New, IceGatheringState::New),
             local_candidates: Vec::new(),
+            ended_ufrag: String::new(),
             pooled: None,
             dtls: Dtls::Waiting(Vec::new()),
             client: None,
@@ -135,6 +138,15 @@ impl Transport {
     pub(super) fn forget_candidate(&mut self, candidate: &ice::Candidate) {
         self.local_candidates
             .retain(|known| place(known) != place(candidate));
+    }
+
+    /// Whether the application knows this address from a candidate of this side.
+    pub(super) fn has_shown(&self, address: IpAddr) -> bool {
+        self.local_candidates.iter().any(|candidate| {
+            let related = candidate.related.as_ref().map(|related| &related.address);
+            candidate.address.ip() == Some(address)
+                || related.is_some_and(|related| related.to_string() == address.to_string())
+        })
     }
 
     /// The DTLS role, once there is one.

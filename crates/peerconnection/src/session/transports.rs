@@ -93,7 +93,10 @@ impl Session {
 impl TransportView<'_> {
     /// `RTCDtlsTransport.state`.
     pub fn dtls_state(&self) -> DtlsTransportState {
-        self.transport.state
+        match self.session.is_closed() {
+            true => DtlsTransportState::Closed,
+            false => self.transport.state,
+        }
     }
 
     /// `getRemoteCertificates`: the peer's certificate, DER, once the handshake is over.
@@ -103,7 +106,10 @@ impl TransportView<'_> {
 
     /// `RTCIceTransport.state`.
     pub fn ice_state(&self) -> IceTransportState {
-        self.transport.agent.state().into()
+        match self.session.is_closed() {
+            true => IceTransportState::Closed,
+            false => self.transport.agent.state().into(),
+        }
     }
 
     /// `RTCIceTransport.gatheringState`.
@@ -138,13 +144,21 @@ impl TransportView<'_> {
             .collect()
     }
 
-    /// `getSelectedCandidatePair`.
+    /// `getSelectedCandidatePair`; `None` while the transport is new, and when it is closed.
     pub fn selected_pair(&self) -> Option<IceCandidatePair> {
-        let pair = self.transport.agent.selected_pair()?;
         let agent = &self.transport.agent;
+        let idle = matches!(
+            self.ice_state(),
+            IceTransportState::New | IceTransportState::Closed
+        );
+        let pair = agent.selected_pair().filter(|_| !idle)?;
+        let remote = self.tagged(&pair.remote, &self.transport.remote_ufrag);
         Some(IceCandidatePair {
             local: self.tagged(&pair.local, &agent.local_parameters().ufrag),
-            remote: self.tagged(&pair.remote, &self.transport.remote_ufrag),
+            remote: match pair.remote.typ {
+                ice::CandidateType::PeerReflexive => remote.unsignalled(),
+                _ => remote,
+            },
         })
     }
 
@@ -168,16 +182,7 @@ impl TransportView<'_> {
 
     /// A candidate with the section that speaks for the transport.
     fn tagged(&self, candidate: &ice::Candidate, ufrag: &str) -> IceCandidate {
-        let number = self.transport.number;
-        let slots = &self.session.jsep.slots;
-        let tag = slots
-            .iter()
-            .position(|slot| slot.transport == number && !slot.rejected);
-        IceCandidate {
-            candidate: candidate.clone(),
-            sdp_mid: tag.map(|index| slots[index].mid.clone()),
-            sdp_m_line_index: tag.and_then(|index| u16::try_from(index).ok()),
-            username_fragment: Some(ufrag.to_owned()),
-        }
+        let tag = self.session.jsep.tag_of(self.transport.number);
+        IceCandidate::of(Some(candidate.clone()), tag, ufrag)
     }
 }

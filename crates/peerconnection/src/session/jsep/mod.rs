@@ -174,6 +174,19 @@ impl Jsep {
             .or(self.current_remote.as_ref())
     }
 
+    /// The place and mid of the section that speaks for a transport.
+    pub(crate) fn tag_of(&self, transport: usize) -> Option<(usize, &str)> {
+        let spokesman = self
+            .local()
+            .and_then(|local| local.described.spokesman(transport));
+        let mut slots = self.slots.iter().enumerate();
+        let (index, slot) = slots.find(|(_, slot)| {
+            slot.transport == transport
+                && spokesman.map_or(!slot.rejected, |section| section.mid == slot.mid)
+        })?;
+        Some((index, &slot.mid))
+    }
+
     /// The local and the remote description that answer each other.
     pub(crate) fn agreed(&self) -> Option<(&Applied, &Applied)> {
         let provisional = self

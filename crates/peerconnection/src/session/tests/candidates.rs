@@ -245,3 +245,31 @@ fn candidates_of_bundled_sections_count_only_where_they_speak_for_the_group() {
         .collect();
     assert_eq!(told, [5000]);
 }
+
+#[test]
+fn add_ice_candidate_takes_a_name_under_the_policy_relay_and_does_not_look_it_up() {
+    for (policy, asked) in [(IceTransportPolicy::All, 1), (IceTransportPolicy::Relay, 0)] {
+        let (pair, offer) = waiting();
+        let now = pair.now();
+        let configuration = Configuration {
+            ice_transport_policy: policy,
+            ..Configuration::default()
+        };
+        let mut answerer = Side::with_configuration(12, pair.b.address, now, configuration);
+        answerer
+            .session
+            .set_remote_description(now, &offer)
+            .expect("taken");
+        describe(&mut answerer, now);
+        let named = CANDIDATE.replace("192.0.2.1", "host.local");
+        answerer
+            .session
+            .add_ice_candidate(now, Some(&init(&named, Some("0"), None)))
+            .expect("taken");
+        let resolved = std::iter::from_fn(|| answerer.session.poll_event())
+            .filter(|event| matches!(event, Event::Resolve { .. }));
+        assert_eq!(resolved.count(), asked, "{policy:?}");
+        let shown = answerer.session.remote_description().expect("the offer");
+        assert!(shown.sdp.contains("host.local"));
+    }
+}

@@ -60,11 +60,13 @@ fn events(side: &mut Side) -> Vec<String> {
         }
         Event::IceConnectionStateChange(state) => format!("ice {state}"),
         Event::ConnectionStateChange(state) => format!("connection {state}"),
-        Event::IceCandidate(Some(candidate)) => format!(
-            "candidate {} of {}",
-            candidate.candidate_type(),
-            candidate.sdp_mid.as_deref().unwrap_or("nothing")
-        ),
+        Event::IceCandidate(Some(candidate)) => {
+            let mid = candidate.sdp_mid.as_deref().unwrap_or("nothing");
+            match candidate.candidate_type() {
+                Some(kind) => format!("candidate {kind} of {mid}"),
+                None => format!("last of {mid}"),
+            }
+        }
         Event::IceCandidate(None) => "end of candidates".into(),
         Event::IceCandidateError(error) => format!("error {} {}", error.error_code, error.url),
         Event::NegotiationNeeded => "negotiation needed".into(),
@@ -72,6 +74,18 @@ fn events(side: &mut Side) -> Vec<String> {
     })
     .filter(|event| event != "other")
     .collect()
+}
+
+/// The first candidate event with an empty text.
+fn end_of_generation(side: &mut Side) -> crate::description::IceCandidate {
+    std::iter::from_fn(|| side.session.poll_event())
+        .find_map(|event| match event {
+            Event::IceCandidate(Some(candidate)) if candidate.candidate.is_empty() => {
+                Some(candidate)
+            }
+            _ => None,
+        })
+        .expect("the end of candidates")
 }
 
 fn add_data(side: &mut Side) {
@@ -114,6 +128,7 @@ fn pooled_candidates_are_gathered_before_the_local_description_and_told_with_it(
             "gathering gathering",
             "candidate host of 0",
             "candidate srflx of 0",
+            "last of 0",
             "transport 0 complete",
             "gathering complete",
             "end of candidates",
@@ -327,6 +342,7 @@ fn update_the_ice_gathering_state_comes_between_the_candidates_and_their_end() {
         events(&mut side),
         [
             "error 701 stun:198.51.100.1:3478",
+            "last of 0",
             "transport 0 complete",
             "gathering complete",
             "end of candidates",
@@ -376,4 +392,137 @@ fn update_the_ice_connection_state_goes_through_every_state_of_a_call() {
     assert_eq!(pair.a.session.connection_state(), P::Closed);
     assert_eq!(pair.a.session.ice_connection_state(), I::Closed);
     assert_eq!(pair.a.states.len(), told);
+}
+
+#[test]
+fn finish_gathering_a_generation_tells_an_empty_candidate_that_the_peer_takes() {
+    let mut pair = pair(45, LinkConfig::with_latency(Duration::from_millis(5)));
+    let end = end_of_generation(&mut pair.a);
+    assert_eq!(
+        (end.sdp_mid.as_deref(), end.sdp_m_line_index),
+        (Some("0"), Some(0))
+    );
+    let own = |side: &Side| {
+        let parameters = side.session.transports[0].agent.local_parameters();
+        parameters.ufrag.to_string()
+    };
+    assert_eq!(end.username_fragment, Some(own(&pair.a)));
+    assert_eq!((end.foundation(), end.address()), (None, None));
+    let now = pair.now();
+    pair.b
+        .session
+        .add_ice_candidate(now, Some(&end.to_init()))
+        .expect("taken");
+    pair.run_for(Duration::from_secs(1));
+
+    // A restart is a generation of its own, although nothing is left to wait for.
+    events(&mut pair.a);
+    let now = pair.now();
+    pair.a.session.restart_ice();
+    pair.a
+        .session
+        .set_local_description(now, None)
+        .expect("an offer");
+    let told = events(&mut pair.a);
+    let gathering: Vec<_> = told
+        .iter()
+        .filter(|event| !event.starts_with("ice") && !event.starts_with("connection"))
+        .collect();
+    assert_eq!(
+        gathering,
+        [
+            "signaling have-local-offer",
+            "transport 0 gathering",
+            "gathering gathering",
+            "candidate host of 0",
+            "last of 0",
+            "transport 0 complete",
+            "gathering complete",
+            "end of candidates",
+        ]
+    );
+}
+
+#[test]
+fn an_ice_candidate_error_is_told_once_and_shows_no_address_that_no_candidate_shows() {
+    let errors = |policy| {
+        let now = netsim::Network::new(1).now();
+        let configuration = Configuration {
+            ice_transport_policy: policy,
+            bundle_policy: crate::configuration::BundlePolicy::MaxCompat,
+            ..Configuration::default()
+        };
+        let mut side = side(8, Pair::A, now, configuration);
+        for track in ["1", "2"] {
+            side.session
+                .add_track(MediaKind::Audio, track.into(), vec![])
+                .expect("a track");
+        }
+        describe(&mut side, now);
+        side.session.add_server(
+            now,
+            ice::Server::Turn {
+                addr: STUN_SERVER.parse().expect("an address"),
+                protocol: ice::Protocol::Udp,
+                username: "user".into(),
+                password: "secret".into(),
+                url: format!("turn:{STUN_SERVER}"),
+            },
+        );
+        assert_eq!(side.session.transports.len(), 2);
+        let mut later = now;
+        for _ in 0..500 {
+            while side.poll_transmit(later).is_some() {}
+            later += Duration::from_millis(100);
+            side.session.handle_timeout(later);
+        }
+        let all = std::iter::from_fn(|| side.session.poll_event());
+        let errors: Vec<_> = all
+            .filter_map(|event| match event {
+                Event::IceCandidateError(error) => Some((error.error_code, error.address)),
+                _ => None,
+            })
+            .collect();
+        errors
+    };
+    assert_eq!(
+        errors(IceTransportPolicy::All),
+        [(701, Some(Pair::A.to_string()))]
+    );
+    assert_eq!(errors(IceTransportPolicy::Relay), [(701, None)]);
+}
+
+#[test]
+fn transports_that_signaling_discards_tell_that_they_are_closed() {
+    let now = netsim::Network::new(1).now();
+    let mut side = side(9, Pair::A, now, Configuration::default());
+    add_data(&mut side);
+    describe(&mut side, now);
+    side.drain(now);
+    side.session
+        .set_local_description(now, Some(SessionDescription::rollback()))
+        .expect("rolled back");
+    let told: Vec<Event> = std::iter::from_fn(|| side.session.poll_event()).collect();
+    let place = |wanted: fn(&Event) -> bool| told.iter().position(wanted).expect("told");
+    use crate::states::IceTransportState;
+    let dtls = place(|event| {
+        matches!(
+            event,
+            Event::DtlsStateChange {
+                transport: 0,
+                state: DtlsTransportState::Closed
+            }
+        )
+    });
+    let ice = place(|event| {
+        matches!(
+            event,
+            Event::IceTransportStateChange {
+                transport: 0,
+                state: IceTransportState::Closed
+            }
+        )
+    });
+    let signaling = place(|event| matches!(event, Event::SignalingStateChange(_)));
+    assert!(signaling < dtls && dtls < ice, "{told:?}");
 }

@@ -65,6 +65,7 @@ pub struct Certificate {
     /// PKCS #8.
     private_key: Zeroizing<Vec<u8>>,
     expires: SystemTime,
+    signature_hash: HashAlgorithm,
 }
 
 impl Certificate {
@@ -140,6 +141,12 @@ impl Certificate {
             der: certificate,
             private_key: Zeroizing::new(pkcs8.as_ref().to_vec()),
             expires,
+            // ecdsa-with-SHA384 and -SHA512 (RFC 5758 §3.2); WebRTC's own certificates have -SHA256.
+            signature_hash: match parsed.signature_algorithm().oid.to_string().as_str() {
+                "1.2.840.10045.4.3.3" => HashAlgorithm::Sha384,
+                "1.2.840.10045.4.3.4" => HashAlgorithm::Sha512,
+                _ => HashAlgorithm::Sha256,
+            },
         })
     }
 
@@ -187,6 +194,11 @@ impl Certificate {
     /// When it expires (wall-clock).
     pub fn expires(&self) -> SystemTime {
         self.expires
+    }
+
+    /// The hash that its signature was made with.
+    pub fn signature_hash(&self) -> HashAlgorithm {
+        self.signature_hash
     }
 
     /// Its fingerprint, for `a=fingerprint`.

@@ -36,7 +36,8 @@ pub enum KeygenAlgorithm {
     EcdsaP256,
     /// `{ name: "ECDSA", namedCurve: "P-384" }`.
     EcdsaP384,
-    /// `{ name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, hash: "SHA-256" }`; not made here.
+    /// `{ name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, hash: "SHA-256" }`: a `NotSupportedError`. The text has browsers
+    /// make these too; the DTLS engine below authenticates with ECDSA alone.
     RsassaPkcs1V15,
 }
 
@@ -66,7 +67,10 @@ impl Certificate {
             KeygenAlgorithm::EcdsaP256 => dtls::KeyAlgorithm::EcdsaP256,
             KeygenAlgorithm::EcdsaP384 => dtls::KeyAlgorithm::EcdsaP384,
             KeygenAlgorithm::RsassaPkcs1V15 => {
-                return Err(Error::NotSupported("certificates are ECDSA here".into()));
+                return Err(Error::NotSupported(
+                    "no RSA certificates: this side signs its DTLS handshakes with ECDSA alone"
+                        .into(),
+                ));
             }
         };
         // Steps 2 and 3: thirty days unless told otherwise, a year at most (the latter cut by `pc-dtls`).
@@ -81,10 +85,13 @@ impl Certificate {
         self.0.expires()
     }
 
-    /// `getFingerprints`.
+    /// `getFingerprints`: the one by SHA-256 that descriptions carry, and the one by the hash of the certificate's
+    /// signature where that is another.
     pub fn fingerprints(&self) -> Vec<DtlsFingerprint> {
-        let sha256 = self.0.fingerprint(dtls::HashAlgorithm::Sha256);
-        vec![DtlsFingerprint::of(&sha256)]
+        let mut hashes = vec![dtls::HashAlgorithm::Sha256, self.0.signature_hash()];
+        hashes.dedup();
+        let fingerprints = hashes.into_iter().map(|hash| self.0.fingerprint(hash));
+        fingerprints.map(|one| DtlsFingerprint::of(&one)).collect()
     }
 
     /// Reads a certificate that was stored as [`dtls::Certificate::to_pem`] writes it.

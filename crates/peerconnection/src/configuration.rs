@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::certificate::Certificate;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How a connection is made: `RTCConfiguration` (W3C WebRTC §4.2.1).
 ///
@@ -44,7 +44,8 @@ pub struct Configuration {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IceServer {
-    /// `stun:`, `stuns:`, `turn:` and `turns:` URLs (RFC 7064, RFC 7065).
+    /// `stun:`, `stuns:`, `turn:` and `turns:` URLs (RFC 7064, RFC 7065). In JSON one may stand without brackets.
+    #[serde(deserialize_with = "one_or_many")]
     pub urls: Vec<String>,
     /// The user name of the long-term credential; TURN needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +53,20 @@ pub struct IceServer {
     /// The password of the long-term credential; TURN needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+}
+
+/// `(USVString or sequence<USVString>)`.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Urls {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Urls::deserialize(deserializer)? {
+        Urls::One(url) => vec![url],
+        Urls::Many(urls) => urls,
+    })
 }
 
 /// `RTCIceTransportPolicy` (W3C WebRTC §4.2.4).
@@ -106,7 +121,9 @@ pub(crate) enum ServerTransport {
 impl ServerUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         let wrong = |what: &str| Error::Syntax(format!("ICE server URL {url:?}: {what}"));
-        let (scheme, rest) = url.split_once(':').ok_or_else(|| wrong("no scheme"))?;
+        // The URL parser takes no notice of blanks around it.
+        let trimmed = url.trim_matches(|sign: char| sign <= ' ');
+        let (scheme, rest) = trimmed.split_once(':').ok_or_else(|| wrong("no scheme"))?;
         let (turn, secure) = match scheme.to_ascii_lowercase().as_str() {
             "stun" => (false, false),
             "stuns" => (false, true),
@@ -132,7 +149,7 @@ impl ServerUrl {
         };
         let (host, port) =
             split_authority(authority).ok_or_else(|| wrong("host and port cannot be read"))?;
-        if host.is_empty() || host.contains(['/', '@', '#', ' ']) {
+        if !is_host(host) {
             return Err(wrong("the host is not one"));
         }
         // Default ports: RFC 7064 §3.2, RFC 7065 §3.2.
@@ -147,18 +164,47 @@ impl ServerUrl {
     }
 }
 
+/// Whether the URL parser would take this as the host of an `https:` URL, as "validate an ICE server URL" has it.
+fn is_host(host: &str) -> bool {
+    // The forbidden host code points, the brackets of IPv6 being gone.
+    let forbidden = |sign: char| sign <= ' ' || "#/<>?@[\\]^|\u{7f}".contains(sign);
+    if host.is_empty() || host.contains(forbidden) {
+        return false;
+    }
+    // One that ends in a number is an IPv4 address, or nothing.
+    let mut labels = host.trim_end_matches('.').split('.');
+    let ends_in_a_number = labels
+        .next_back()
+        .is_some_and(|last| !last.is_empty() && last.bytes().all(|digit| digit.is_ascii_digit()));
+    host.contains(':')
+        || !ends_in_a_number
+        || host
+            .trim_end_matches('.')
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok()
+}
+
+/// `*DIGIT` (RFC 3986 §3.2.3); none is the default.
+fn port_of(text: &str) -> Option<Option<u16>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    Some(Some(text.parse().ok().filter(|_| digits)?))
+}
+
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;
         host.parse::<std::net::Ipv6Addr>().ok()?;
         return match rest.strip_prefix(':') {
-            Some(port) => Some((host, Some(port.parse().ok()?))),
+            Some(port) => Some((host, port_of(port)?)),
             None => rest.is_empty().then_some((host, None)),
         };
     }
     match authority.split_once(':') {
-        Some((host, port)) => Some((host, Some(port.parse().ok()?))),
+        Some((host, port)) => Some((host, port_of(port)?)),
         None => Some((authority, None)),
     }
 }
@@ -168,7 +214,7 @@ impl Configuration {
     ///
     /// # Errors
     /// `SyntaxError` for a URL that is none, `InvalidAccessError` for a TURN server without a
-    /// user name or credential, or one whose user name is longer than 508 bytes.
+    /// user name or credential, or one that RFC 8489 §14.3 or RFC 8265 §4.1 does not allow.
     pub fn validate(&self) -> Result<(), Error> {
         for server in &self.ice_servers {
             server.validate()?;
@@ -184,7 +230,7 @@ impl IceServer {
         }
         for url in &self.urls {
             if ServerUrl::parse(url)?.turn {
-                let (Some(username), Some(_)) = (&self.username, &self.credential) else {
+                let (Some(username), Some(credential)) = (&self.username, &self.credential) else {
                     return Err(Error::InvalidAccess(format!(
                         "{url} needs a username and a credential"
                     )));
@@ -193,6 +239,14 @@ impl IceServer {
                     return Err(Error::InvalidAccess(format!(
                         "{url}: the username is longer than 508 bytes"
                     )));
+                }
+                // RFC 8265 §4.1: at least one character, none of them a control.
+                for (what, text) in [("username", username), ("credential", credential)] {
+                    if text.is_empty() || text.contains(char::is_control) {
+                        return Err(Error::InvalidAccess(format!(
+                            "{url}: the {what} is empty or has control characters"
+                        )));
+                    }
                 }
             }
         }
@@ -216,6 +270,8 @@ mod tests {
             (url.host.as_str(), url.port, url.secure, url.turn),
             ("2001:db8::1", 443, true, true)
         );
+        let url = ServerUrl::parse(" STUN:192.0.2.1: ").unwrap();
+        assert_eq!((url.host.as_str(), url.port), ("192.0.2.1", 3478));
         for wrong in [
             "http:x",
             "stun",
@@ -225,6 +281,12 @@ mod tests {
             "turn:h:99999",
             "stun:[::1",
             "stun://h",
+            "turn:h:+80",
+            "turn:h:3478#fragment",
+            "turn:user@h",
+            "stun:h/path",
+            "stun:256.1.1.1",
+            "stun:a<b",
         ] {
             assert!(
                 matches!(ServerUrl::parse(wrong), Err(Error::Syntax(_))),
@@ -247,5 +309,25 @@ mod tests {
         configuration.ice_servers[0].username = Some("u".into());
         configuration.ice_servers[0].credential = Some("c".into());
         configuration.validate().unwrap();
+        for wrong in ["", "a\0b"] {
+            configuration.ice_servers[0].credential = Some(wrong.into());
+            let refused = configuration.validate().unwrap_err();
+            assert_eq!(refused.name(), "InvalidAccessError");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_read_as_a_browser_reads_it() {
+        let json = r#"{"iceServers":[{"urls":"stun:a"},{"urls":["turn:b","turns:b"],"username":"u","credential":"c"}],
+            "iceTransportPolicy":"relay","bundlePolicy":"max-bundle","iceCandidatePoolSize":2}"#;
+        let configuration: Configuration = serde_json::from_str(json).unwrap();
+        configuration.validate().unwrap();
+        assert_eq!(configuration.ice_servers[0].urls, ["stun:a"]);
+        assert_eq!(configuration.ice_servers[1].urls.len(), 2);
+        assert_eq!(configuration.bundle_policy, BundlePolicy::MaxBundle);
+        assert_eq!(
+            Configuration::default(),
+            serde_json::from_str("{}").unwrap()
+        );
     }
 }

@@ -36,6 +36,9 @@ pub enum Error {
     /// A value lies outside its range.
     #[error("RangeError: {0}")]
     Range(String),
+    /// Something failed that the interface has no name for.
+    #[error("UnknownError: {0}")]
+    Unknown(String),
     /// The network, or a socket of this machine, refused.
     #[error("NetworkError: {0}")]
     Network(String),
@@ -57,6 +60,7 @@ impl Error {
             Error::InvalidCharacter(_) => "InvalidCharacterError",
             Error::Type(_) => "TypeError",
             Error::Range(_) => "RangeError",
+            Error::Unknown(_) => "UnknownError",
             Error::Network(_) => "NetworkError",
         }
     }

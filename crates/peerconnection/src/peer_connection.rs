@@ -162,7 +162,7 @@ impl Builder {
                 registry,
                 identity: Arc::new(Identity::new(self.identity_providers)),
             }),
-            None => Err(Error::Operation("the connection did not start".into())),
+            None => Err(Error::Unknown("the connection did not start".into())),
         }
     }
 }
@@ -196,10 +196,19 @@ impl PeerConnection {
     /// # Errors
     /// `InvalidStateError` when closed, or when the peer's offer waits for its answer.
     pub async fn create_offer(&self, options: &OfferOptions) -> Result<SessionDescription, Error> {
+        // These steps come before the chain (W3C WebRTC §4.4.3.3).
+        self.connection.command(|session, _| {
+            session.offer_to_receive(MediaKind::Audio, options.offer_to_receive_audio)?;
+            session.offer_to_receive(MediaKind::Video, options.offer_to_receive_video)
+        })?;
+        let options = OfferOptions {
+            ice_restart: options.ice_restart,
+            ..OfferOptions::default()
+        };
         let operation = async {
             self.assert_identity().await?;
             self.connection
-                .command(|session, _| session.create_offer(options))
+                .command(|session, _| session.create_offer(&options))
         };
         self.connection.chain(operation).await
     }
@@ -339,8 +348,8 @@ impl PeerConnection {
         self.connection.query(Session::can_trickle_ice_candidates)
     }
 
-    /// `setConfiguration`. Servers and the transport policy count from the next gathering on: call
-    /// [`PeerConnection::restart_ice`] to have them count now. Before the first local description, the pool of candidates
+    /// `setConfiguration`. Servers and the transport policy count from the next gathering on: the next offer restarts ICE
+    /// for them, and [`PeerConnection::restart_ice`] asks for that offer now. Before the first local description, the pool of candidates
     /// follows at once.
     ///
     /// # Errors
@@ -361,7 +370,7 @@ impl PeerConnection {
     /// `generateCertificate`: good for thirty days, or as long as `expires` says, a year at most.
     ///
     /// # Errors
-    /// `NotSupportedError` for a kind of key that is not made here.
+    /// `NotSupportedError` for a kind of key that is not made here: RSA.
     pub async fn generate_certificate(
         algorithm: KeygenAlgorithm,
         expires: Option<std::time::Duration>,

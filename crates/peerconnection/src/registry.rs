@@ -109,37 +109,29 @@ impl Registry {
         self.lock().transceivers.get(&id).cloned()
     }
 
-    /// Puts the track of a receiver into the streams that the peer names, and takes it out of the others.
+    /// Puts the track of a receiver into the streams that the peer names, and takes it out of the others. A stream is the
+    /// same object whenever its id comes up ("set the associated remote streams", W3C WebRTC §5.1.1).
     #[expect(deprecated, reason = "the older events are still told")]
-    fn place_track(&self, transceiver: &RtpTransceiver, ids: &[String]) -> Vec<MediaStream> {
+    fn place_track(&self, transceiver: &RtpTransceiver, ids: &[String]) {
         let track = transceiver.receiver().track();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         let mut state = self.lock();
-        state.streams.retain(|id, stream| {
-            if ids.contains(id) || stream.track_by_id(track.id()).is_none() {
-                return true;
+        for (id, stream) in &state.streams {
+            if !ids.contains(id) && stream.track_by_id(track.id()).is_some() {
+                stream.remote_remove_track(&track);
+                removed.extend(stream.tracks().is_empty().then(|| stream.clone()));
             }
-            stream.remote_remove_track(&track);
-            let empty = stream.tracks().is_empty();
-            if empty {
-                removed.push(stream.clone());
+        }
+        for id in ids {
+            let stream = state
+                .streams
+                .entry(id.clone())
+                .or_insert_with(|| MediaStream::with_id(id.clone(), []));
+            if stream.track_by_id(track.id()).is_none() {
+                added.extend(stream.tracks().is_empty().then(|| stream.clone()));
+                stream.remote_add_track(&track);
             }
-            !empty
-        });
-        let streams = ids
-            .iter()
-            .map(|id| {
-                let stream = state.streams.entry(id.clone()).or_insert_with(|| {
-                    let stream = MediaStream::with_id(id.clone(), []);
-                    added.push(stream.clone());
-                    stream
-                });
-                if stream.track_by_id(track.id()).is_none() {
-                    stream.remote_add_track(&track);
-                }
-                stream.clone()
-            })
-            .collect();
+        }
         drop(state);
         for stream in removed {
             self.tell(Event::RemoveStream(stream));
@@ -147,7 +139,13 @@ impl Registry {
         for stream in added {
             self.tell(Event::AddStream(stream));
         }
-        streams
+    }
+
+    /// The streams of these ids.
+    fn streams(&self, ids: &[String]) -> Vec<MediaStream> {
+        let state = self.lock();
+        let known = ids.iter().filter_map(|id| state.streams.get(id));
+        known.cloned().collect()
     }
 
     pub(crate) fn add_local_stream(&self, stream: &MediaStream) {
@@ -170,7 +168,11 @@ impl Registry {
     }
 
     pub(crate) fn remote_streams(&self) -> Vec<MediaStream> {
-        self.lock().streams.values().cloned().collect()
+        let state = self.lock();
+        let all = state.streams.values();
+        all.filter(|stream| !stream.tracks().is_empty())
+            .cloned()
+            .collect()
     }
 }
 
@@ -225,7 +227,7 @@ impl Hub for Dispatcher {
                 let Some(transceiver) = registry.transceiver(session, transceiver) else {
                     return;
                 };
-                let streams = registry.place_track(&transceiver, &streams);
+                let streams = registry.streams(&streams);
                 let receiver = transceiver.receiver();
                 registry.tell(Event::Track(TrackEvent {
                     track: receiver.track(),
@@ -239,13 +241,17 @@ impl Hub for Dispatcher {
                     return;
                 };
                 transceiver.set_remote_muted(true);
-                let removed = session.transceiver(id).is_none_or(|view| {
-                    !view
-                        .current_direction()
-                        .is_some_and(crate::states::TransceiverDirection::receives)
-                });
-                if removed {
-                    registry.place_track(&RtpTransceiver::new(transceiver), &[]);
+            }
+            S::RemoteStreams {
+                transceiver,
+                streams,
+            } => {
+                let known = registry
+                    .known_transceiver(transceiver)
+                    .map(RtpTransceiver::new);
+                let known = known.or_else(|| registry.transceiver(session, transceiver));
+                if let Some(transceiver) = known {
+                    registry.place_track(&transceiver, &streams);
                 }
             }
             S::TrackUnmuted(id) => {

@@ -110,10 +110,13 @@ async fn generate_certificate_limits_what_it_makes() {
     let month = Duration::from_secs(30 * 24 * 3_600);
     assert!(more < year && more > year - month - Duration::from_secs(60));
     let refused = PeerConnection::generate_certificate(KeygenAlgorithm::RsassaPkcs1V15, None).await;
-    assert_eq!(
-        refused.err().map(|error| error.name()),
-        Some("NotSupportedError")
-    );
+    let refused = refused.expect_err("RSA");
+    assert_eq!(refused.name(), "NotSupportedError");
+    assert!(refused.to_string().contains("ECDSA"), "{refused}");
+    // One fingerprint is by the hash of the signature.
+    let hashes = long.fingerprints().into_iter().map(|one| one.algorithm);
+    assert_eq!(hashes.collect::<Vec<_>>(), ["sha-256", "sha-384"]);
+    assert_eq!(usual.fingerprints().len(), 1);
 
     let fingerprint = usual.fingerprints().remove(0);
     assert_eq!(fingerprint.algorithm, "sha-256");
@@ -576,6 +579,60 @@ async fn the_older_names_still_work() {
     })
     .await;
     assert!(bob.remote_streams().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn set_the_associated_remote_streams_moves_a_track_between_streams_that_stay_the_same() {
+    let (alice, bob) = (connection(), connection());
+    let (sound, _sound) = track(MediaKind::Audio);
+    let (one, two) = (MediaStream::new([]), MediaStream::new([]));
+    let sender = alice.add_track(&sound, &[&one, &two]).expect("a sender");
+    negotiate(&alice, &bob).await;
+    let event = incoming_track(&bob).await;
+    let theirs = event.track.id();
+    let ids: Vec<_> = event.streams.iter().map(MediaStream::id).collect();
+    assert_eq!(ids, [one.id(), two.id()]);
+    let is_in = |index: usize| event.streams[index].track_by_id(theirs).is_some();
+    let mut events = bob.events();
+    let tracks = |events: &mut peerconnection::Events| {
+        let all = std::iter::from_fn(|| events.try_next());
+        all.filter_map(|event| match event {
+            Event::Track(track) => Some(track.streams),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+    };
+    let settled = |first: bool, second: bool| async move {
+        while (is_in(0), is_in(1)) != (first, second) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // Leaving a stream is no event of the connection.
+    sender.set_streams(&[&two]).expect("set");
+    negotiate(&alice, &bob).await;
+    bounded("left", settled(false, true)).await;
+    assert!(tracks(&mut events).is_empty());
+    // Joining is, and the stream is the one of before.
+    sender.set_streams(&[&one, &two]).expect("set");
+    negotiate(&alice, &bob).await;
+    bounded("joined", settled(true, true)).await;
+    let again = bounded("track", async {
+        loop {
+            if let Some(streams) = tracks(&mut events).pop() {
+                return streams;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(again == event.streams);
+    // An offer to pause takes it out of both at once, before any answer.
+    alice.remove_track(&sender).expect("removed");
+    alice.set_local_description(None).await.expect("an offer");
+    let offer = alice.local_description().expect("the offer");
+    bob.set_remote_description(&offer).await.expect("taken");
+    bounded("out", settled(false, false)).await;
+    assert_eq!(bob.signaling_state().as_str(), "have-remote-offer");
 }
 
 /// Vouches for everybody by writing down what they say.

@@ -218,3 +218,22 @@ async fn operations_that_wait_when_the_connection_is_closed_fail() {
         );
     }
 }
+
+#[tokio::test]
+async fn create_offer_with_legacy_options_changes_transceivers_when_it_is_called() {
+    let (pc, gate) = slow_connection();
+    let first = OfferOptions::default();
+    let second = OfferOptions {
+        offer_to_receive_audio: Some(true),
+        ..OfferOptions::default()
+    };
+    let opener = async {
+        settle().await;
+        // The second waits for the first, its transceiver does not.
+        assert_eq!(pc.transceivers().len(), 1);
+        gate.add_permits(2);
+    };
+    let (one, two, ()) = tokio::join!(pc.create_offer(&first), pc.create_offer(&second), opener);
+    assert!(one.expect("an offer").sdp.contains("m=audio"));
+    assert!(two.expect("an offer").sdp.contains("m=audio"));
+}

@@ -451,7 +451,7 @@ pub(crate) fn system_parts(certificate: Option<Arc<dtls::Certificate>>) -> Resul
                 wall_clock,
                 &mut rng,
             );
-            Arc::new(made.map_err(|error| Error::Operation(error.to_string()))?)
+            Arc::new(made.map_err(|error| Error::Unknown(error.to_string()))?)
         }
     };
     Ok(Parts::new(certificate, rng, Instant::now(), wall_clock))

@@ -20,6 +20,12 @@ impl Session {
                     None => continue,
                 },
                 Notice::Mute(id) => Event::TrackMuted(id),
+                Notice::Leave(transceiver, streams) | Notice::Join(transceiver, streams) => {
+                    Event::RemoteStreams {
+                        transceiver,
+                        streams,
+                    }
+                }
                 Notice::Stopped(id) => Event::TransceiverStopped(id),
             };
             self.events.push_back(event);

@@ -106,6 +106,13 @@ pub enum Event {
         /// The ids of the streams it belongs to.
         streams: Vec<String>,
     },
+    /// The peer has put a track in other streams, or taken it out of some.
+    RemoteStreams {
+        /// Where it is received.
+        transceiver: TransceiverId,
+        /// The ids of all streams that it is in now.
+        streams: Vec<String>,
+    },
     /// The peer stopped sending this track.
     TrackMuted(TransceiverId),
     /// The first packet of a track came.

@@ -145,8 +145,9 @@ pub struct Session {
     events: VecDeque<Event>,
     tones: Vec<dtmf::Dtmf>,
     sources: Vec<samples::SourceCounts>,
-    /// Whether a local description was ever set.
+    /// Whether a local description was ever set, or tried to be.
     described: bool,
+    describing: bool,
     negotiation_check_due: bool,
     /// How many asynchronous operations are under way: the length of `[[Operations]]`.
     operations: usize,
@@ -172,7 +173,6 @@ impl Session {
     /// # Errors
     /// As [`Configuration::validate`]; `InvalidAccessError` for a certificate that has expired.
     pub fn new(configuration: Configuration, parts: Parts) -> Result<Self, Error> {
-        configuration.validate()?;
         let Parts {
             mut certificate,
             dtls: dtls_config,
@@ -189,10 +189,11 @@ impl Session {
         if given
             .map(crate::Certificate::expires)
             .chain([certificate.expires()])
-            .any(|expires| expires <= wall_clock)
+            .any(|expires| expires < wall_clock)
         {
             return Err(Error::InvalidAccess("the certificate has expired".into()));
         }
+        configuration.validate()?;
         let facts = LocalFacts {
             fingerprints: vec![certificate.fingerprint(dtls::HashAlgorithm::Sha256)],
             sctp_port: sctp.local_port,
@@ -228,6 +229,7 @@ impl Session {
             tones: Vec::new(),
             sources: Vec::new(),
             described: false,
+            describing: false,
             negotiation_check_due: false,
             operations: 0,
             next_transaction: 1,
@@ -273,6 +275,7 @@ impl Session {
         now: Instant,
         description: Option<SessionDescription>,
     ) -> Result<(), Error> {
+        self.describing = true;
         let notices = self.jsep.set_local(description)?;
         self.described = true;
         self.after_description(now, notices);
@@ -467,7 +470,8 @@ impl Session {
     }
 
     /// `setConfiguration`: "set the configuration" (W3C WebRTC §4.4.1.6). Another transport policy counts from the next
-    /// gathering on; other servers are to be resolved and given by [`Session::set_servers`]. The pool of candidates is made
+    /// gathering on, which the next offer begins; other servers are to be resolved and given by [`Session::set_servers`].
+    /// The pool of candidates is made
     /// larger or smaller at once, and gathered anew under another policy.
     ///
     /// # Errors
@@ -497,7 +501,8 @@ impl Session {
         if configuration.rtcp_mux_policy != old.rtcp_mux_policy {
             return fixed("the RTCP multiplexing policy");
         }
-        if configuration.ice_candidate_pool_size != old.ice_candidate_pool_size && self.described {
+        // Step 3.6: called is enough.
+        if configuration.ice_candidate_pool_size != old.ice_candidate_pool_size && self.describing {
             return fixed("the size of the candidate pool");
         }
         if configuration.peer_identity != old.peer_identity {
@@ -511,7 +516,11 @@ impl Session {
         }
         self.jsep.always_data = configuration.always_negotiate_data_channels;
         let before = std::mem::replace(&mut self.configuration, configuration);
-        if before.ice_transport_policy != self.configuration.ice_transport_policy {
+        let other_policy = before.ice_transport_policy != self.configuration.ice_transport_policy;
+        if other_policy || before.ice_servers != self.configuration.ice_servers {
+            self.jsep.ice_configuration_changed();
+        }
+        if other_policy {
             self.renew_pool(now);
         }
         self.fill_pool(now);

@@ -153,7 +153,7 @@ impl Session {
     }
 
     /// The legacy options of `createOffer` (W3C WebRTC §4.4.3.3, "Legacy configuration extensions").
-    pub(super) fn offer_to_receive(
+    pub(crate) fn offer_to_receive(
         &mut self,
         kind: MediaKind,
         wanted: Option<bool>,

@@ -109,6 +109,20 @@ impl Transceiver {
                 .is_some_and(TransceiverDirection::sends)
     }
 
+    /// An encoding that asks for a codec which was not agreed asks for none (W3C WebRTC §4.4.1.5, step 14).
+    pub(crate) fn forget_codecs_not_agreed(&mut self) {
+        let Sender {
+            codecs, encodings, ..
+        } = &mut self.sender;
+        for encoding in encodings.iter_mut().filter(|_| !codecs.is_empty()) {
+            let agreed = |wanted: &RtpCodec| {
+                let mut codecs = codecs.iter();
+                codecs.any(|codec| codec.codec.dictionary_match(wanted, true))
+            };
+            encoding.parameters.codec = encoding.parameters.codec.take().filter(agreed);
+        }
+    }
+
     /// Records a direction that was agreed.
     pub(crate) fn agree(&mut self, direction: TransceiverDirection) {
         self.current_direction = Some(direction);

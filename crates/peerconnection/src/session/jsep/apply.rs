@@ -66,7 +66,7 @@ impl Jsep {
                 .fired_direction
                 .is_some_and(TransceiverDirection::receives);
             if fired && !section.direction.receives() {
-                transceiver.receiver.streams.clear();
+                set_associated_remote_streams(transceiver, Vec::new(), &mut notices);
                 notices.push(Notice::Mute(transceiver.id));
             }
             transceiver.sender.codecs =
@@ -87,6 +87,11 @@ impl Jsep {
             transceiver.fired_direction = Some(section.direction);
             prune_layers(&mut transceiver.sender.encodings, section);
         }
+        let renewed = (applied.described.sections.iter())
+            .filter(|section| !section.rejected)
+            .filter_map(|section| applied.credentials(section.transport))
+            .all(|own| !self.must_replace(&own));
+        self.needs_ice_restart &= !renewed;
         match sdp_type {
             SdpType::Offer => {
                 self.pending_local = Some(applied);
@@ -643,6 +648,7 @@ impl Jsep {
         }
         let slots = &mut self.slots;
         self.transceivers.retain_mut(|transceiver| {
+            transceiver.forget_codecs_not_agreed();
             transceiver.by_remote_offer = false;
             let rejected = transceiver
                 .section
@@ -676,7 +682,9 @@ impl Jsep {
             Notice::Stopped(_) => 0,
             Notice::Signaling(_) => 1,
             Notice::Mute(_) => 2,
-            Notice::Track(_) => 3,
+            Notice::Leave(..) => 3,
+            Notice::Join(..) => 4,
+            Notice::Track(_) => 5,
         });
     }
 }
@@ -693,10 +701,7 @@ fn process_remote_track(
     } else {
         Vec::new()
     };
-    let joins = streams
-        .iter()
-        .any(|stream| !transceiver.receiver.streams.contains(stream));
-    transceiver.receiver.streams = streams;
+    let joins = set_associated_remote_streams(transceiver, streams, notices);
     let fired = transceiver
         .fired_direction
         .is_some_and(TransceiverDirection::receives);
@@ -707,6 +712,28 @@ fn process_remote_track(
         notices.push(Notice::Mute(transceiver.id));
     }
     transceiver.fired_direction = Some(direction);
+}
+
+/// "Set the associated remote streams" (W3C WebRTC §5.1.1); whether there are new ones.
+fn set_associated_remote_streams(
+    transceiver: &mut crate::session::transceiver::Transceiver,
+    streams: Vec<String>,
+    notices: &mut Vec<Notice>,
+) -> bool {
+    let before = &transceiver.receiver.streams;
+    let kept: Vec<String> = (before.iter())
+        .filter(|stream| streams.contains(stream))
+        .cloned()
+        .collect();
+    if kept.len() < before.len() {
+        notices.push(Notice::Leave(transceiver.id, kept.clone()));
+    }
+    let joins = streams.iter().any(|stream| !kept.contains(stream));
+    if joins {
+        notices.push(Notice::Join(transceiver.id, streams.clone()));
+    }
+    transceiver.receiver.streams = streams;
+    joins
 }
 
 /// The extensions that this side may send.

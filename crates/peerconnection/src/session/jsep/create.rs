@@ -1,7 +1,7 @@
 //! Making offers (RFC 9429 §5.2) and answers (§5.3).
 
 use super::model::{Msid, RidLine, Setup, SimulcastLine, Source};
-use super::{Credentials, Described, Jsep, Section, SectionKind, Slot, random_text};
+use super::{Applied, Credentials, Described, Jsep, Section, SectionKind, Slot, random_text};
 use crate::configuration::BundlePolicy;
 use crate::description::SdpType;
 use crate::session::codecs::{self, answered_codecs, answered_extensions};
@@ -9,7 +9,7 @@ use crate::session::transceiver::{Transceiver, TransceiverId};
 use std::collections::VecDeque;
 
 impl Jsep {
-    pub(super) fn build_offer(&mut self) -> Described {
+    pub(super) fn build_offer(&mut self, restart_ice: bool) -> Described {
         let mut waiting: VecDeque<TransceiverId> = self
             .transceivers
             .iter()
@@ -69,11 +69,7 @@ impl Jsep {
         for section in &described.sections {
             let transport = section.transport;
             if !section.rejected && !credentials.iter().any(|(known, _)| *known == transport) {
-                let own = match self.local_credentials(transport) {
-                    Some(current) if !self.to_replace.contains(&current) => current,
-                    Some(_) => self.new_credentials(),
-                    None => self.first_credentials(transport),
-                };
+                let own = self.offer_credentials(transport, restart_ice);
                 credentials.push((transport, own));
             }
         }
@@ -414,6 +410,20 @@ impl Jsep {
         Some(section)
     }
 
+    /// W3C WebRTC §4.2.7, `iceRestart`: those of the current description, unless a restart is asked for or due.
+    fn offer_credentials(&mut self, transport: usize, restart_ice: bool) -> Credentials {
+        let of = |applied: &Option<Applied>| applied.as_ref()?.credentials(transport);
+        let (current, pending) = (of(&self.current_local), of(&self.pending_local));
+        match (current, pending) {
+            (Some(current), _) if !restart_ice && !self.must_replace(&current) => current,
+            (Some(_), Some(pending)) if !restart_ice && !self.must_replace(&pending) => pending,
+            // A restart of what was never agreed on is none (RFC 9429 §5.2.3.1).
+            (None, Some(pending)) if !self.must_replace(&pending) => pending,
+            (None, None) => self.first_credentials(transport),
+            _ => self.new_credentials(),
+        }
+    }
+
     /// RFC 8839 §4.4.2: new credentials answer new credentials, and only those; a restart that this side wants waits
     /// for an offer of its own.
     fn answer_credentials(&mut self, transport: usize, offered: &Section) -> Credentials {
@@ -441,11 +451,7 @@ impl Jsep {
 
     /// The credentials that the local description in force has for a transport.
     pub(crate) fn local_credentials(&self, transport: usize) -> Option<Credentials> {
-        let section = self.local()?.described.spokesman(transport)?;
-        Some(Credentials {
-            ufrag: section.ice_ufrag.clone(),
-            pwd: section.ice_pwd.clone(),
-        })
+        self.local()?.credentials(transport)
     }
 
     /// RFC 8839 §5.4: at least 24 and 128 random bits; RFC 8445 §5.3.
@@ -590,9 +596,9 @@ fn answer_simulcast(section: &mut Section, offered: &Section, transceiver: &Tran
                 encoding.parameters.rid.as_deref() == Some(rid.trim_start_matches('~'))
             })
         };
-        // One alternative each, and each identifier once (W3C WebRTC §4.4.2, final steps to create an answer).
+        // The first alternative of each, and each identifier once (W3C WebRTC §4.4.2, final steps to create an answer).
         for rids in &simulcast.receive {
-            let chosen = rids.iter().find(|rid| ours(rid));
+            let chosen = rids.first().filter(|rid| ours(rid));
             let chosen = chosen.filter(|rid| {
                 let mut known = answered.send.iter().flatten();
                 !known.any(|known| known.trim_start_matches('~') == rid.trim_start_matches('~'))

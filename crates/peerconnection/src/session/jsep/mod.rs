@@ -35,6 +35,17 @@ pub(crate) struct Applied {
     pub(crate) text: Option<String>,
 }
 
+impl Applied {
+    /// What it says of a transport.
+    pub(crate) fn credentials(&self, transport: usize) -> Option<Credentials> {
+        let section = self.described.spokesman(transport)?;
+        Some(Credentials {
+            ufrag: section.ice_ufrag.clone(),
+            pwd: section.ice_pwd.clone(),
+        })
+    }
+}
+
 /// The credentials of one ICE generation (RFC 8839 §5.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
@@ -62,6 +73,10 @@ pub(crate) enum Notice {
     Track(TransceiverId),
     /// A remote track stops.
     Mute(TransceiverId),
+    /// A remote track is in these streams alone, of those it was in.
+    Leave(TransceiverId, Vec<String>),
+    /// A remote track is in these streams, some of them new.
+    Join(TransceiverId, Vec<String>),
     /// A transceiver is gone.
     Stopped(TransceiverId),
 }
@@ -111,6 +126,8 @@ pub(crate) struct Jsep {
     pub(crate) renominates: bool,
     /// ICE credentials that a restart asks to replace.
     to_replace: Vec<Credentials>,
+    /// 'needs-ice-restart' (RFC 9429 §3.5.1): the next offer carries new credentials, for another gathering.
+    needs_ice_restart: bool,
     negotiation_needed: bool,
     /// The stable state to go back to.
     stable: Option<Stable>,
@@ -156,6 +173,7 @@ impl Jsep {
             ice_lite: false,
             renominates: false,
             to_replace: Vec::new(),
+            needs_ice_restart: false,
             negotiation_needed: false,
             stable: None,
             peer_trickles: None,
@@ -446,10 +464,7 @@ impl Jsep {
                 self.state
             )));
         }
-        if restart_ice {
-            self.restart_ice();
-        }
-        let described = self.build_offer();
+        let described = self.build_offer(restart_ice);
         let sdp = text::write(&described);
         self.last_offer = Some((sdp.clone(), described));
         Ok(SessionDescription::offer(sdp))
@@ -497,6 +512,18 @@ impl Jsep {
         self.to_replace = credentials;
     }
 
+    /// The ICE configuration has changed: that counts from the next gathering on (RFC 9429 §4.1.18).
+    pub(crate) fn ice_configuration_changed(&mut self) {
+        self.needs_ice_restart |= self.local().is_some();
+    }
+
+    /// Whether a new offer must not carry these credentials.
+    pub(super) fn must_replace(&self, credentials: &Credentials) -> bool {
+        let mut known = self.current_local.iter().chain(&self.pending_local);
+        let in_use = |applied: &Applied| applied.described.has_credentials(credentials);
+        self.to_replace.contains(credentials) || self.needs_ice_restart && known.any(in_use)
+    }
+
     /// `setLocalDescription`; `None` is the implicit form, which makes the description it needs.
     pub(crate) fn set_local(
         &mut self,
@@ -515,28 +542,27 @@ impl Jsep {
         if description.sdp_type == SdpType::Rollback {
             return self.rollback();
         }
-        self.check_transition(description.sdp_type, false)?;
         let offer = description.sdp_type == SdpType::Offer;
-        if description.sdp.is_empty() {
-            if !self.is_last_created_current(offer) {
-                if offer {
-                    self.create_offer(false)?
-                } else {
-                    self.create_answer()?
-                };
-            }
+        let last = if offer {
+            &self.last_offer
         } else {
-            let last = if offer {
-                &self.last_offer
+            &self.last_answer
+        };
+        // Whether it is one of this side's comes before whether the state takes it (W3C WebRTC §4.4.2, steps 4.2 and 4.3).
+        let implicit = description.sdp.is_empty();
+        if !implicit && last.as_ref().is_none_or(|(sdp, _)| *sdp != description.sdp) {
+            return Err(Error::InvalidModification(format!(
+                "the {} is not the last one created here",
+                description.sdp_type
+            )));
+        }
+        self.check_transition(description.sdp_type, false)?;
+        if implicit && !self.is_last_created_current(offer) {
+            if offer {
+                self.create_offer(false)?
             } else {
-                &self.last_answer
+                self.create_answer()?
             };
-            if last.as_ref().is_none_or(|(sdp, _)| *sdp != description.sdp) {
-                return Err(Error::InvalidModification(format!(
-                    "the {} is not the last one created here",
-                    description.sdp_type
-                )));
-            }
         }
         let last = if offer {
             &self.last_offer
@@ -568,7 +594,7 @@ impl Jsep {
             return false;
         };
         let mut fresh = match (offer, &self.pending_remote) {
-            (true, _) => self.build_offer(),
+            (true, _) => self.build_offer(false),
             (false, Some(remote)) => {
                 let remote = remote.described.clone();
                 self.build_answer(&remote)
@@ -581,7 +607,7 @@ impl Jsep {
                 ufrag: last.ice_ufrag.clone(),
                 pwd: last.ice_pwd.clone(),
             };
-            if !self.to_replace.contains(&credentials) {
+            if !self.must_replace(&credentials) {
                 fresh.ice_ufrag = credentials.ufrag;
                 fresh.ice_pwd = credentials.pwd;
             }

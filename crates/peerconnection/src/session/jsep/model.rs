@@ -49,6 +49,14 @@ impl Described {
             .or(first)
     }
 
+    /// Whether a section has these credentials.
+    pub(crate) fn has_credentials(&self, credentials: &super::Credentials) -> bool {
+        let mut accepted = self.sections.iter().filter(|section| !section.rejected);
+        accepted.any(|section| {
+            section.ice_ufrag == credentials.ufrag && section.ice_pwd == credentials.pwd
+        })
+    }
+
     /// Whether this section is in no group, or is the one that speaks for its group.
     pub(crate) fn speaks_for_itself(&self, mid: &str) -> bool {
         self.bundle_of(mid)

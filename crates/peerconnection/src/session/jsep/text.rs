@@ -264,7 +264,7 @@ fn read_sources(section: &mut Section, media: &MediaDescription) -> Result<(), E
         }
     }
     if tracks.len() > 1 {
-        return Err(Error::NotSupported(format!(
+        return Err(Error::InvalidAccess(format!(
             "media section {:?} holds {} tracks: Plan B is not spoken here, only Unified Plan (RFC 9429)",
             section.mid,
             tracks.len()

@@ -526,3 +526,50 @@ fn transports_that_signaling_discards_tell_that_they_are_closed() {
     let signaling = place(|event| matches!(event, Event::SignalingStateChange(_)));
     assert!(signaling < dtls && dtls < ice, "{told:?}");
 }
+
+#[test]
+fn set_the_configuration_has_the_next_offer_restart_ice_and_asks_for_none() {
+    let mut pair = established(47, LinkConfig::with_latency(Duration::from_millis(5)));
+    let ufrag = |description: &SessionDescription| {
+        let mut lines = description.sdp.lines();
+        let line = lines.find(|line| line.starts_with("a=ice-ufrag:"));
+        line.expect("credentials").to_owned()
+    };
+    let offer = |side: &mut Side| {
+        let offer = side.session.create_offer(&OfferOptions::default());
+        ufrag(&offer.expect("an offer"))
+    };
+    let now = pair.now();
+    let before = offer(&mut pair.a);
+    let mut other = pair.a.session.configuration().clone();
+    other.ice_transport_policy = IceTransportPolicy::Relay;
+    pair.a
+        .session
+        .set_configuration(now, other)
+        .expect("another policy");
+    let asked = pair.a.negotiation_needed;
+    pair.a.drain(now);
+    assert_eq!(pair.a.negotiation_needed, asked);
+    assert_ne!(offer(&mut pair.a), before);
+    // The same once more, and it is done with.
+    let mut other = pair.a.session.configuration().clone();
+    other.ice_transport_policy = IceTransportPolicy::All;
+    pair.a
+        .session
+        .set_configuration(now, other)
+        .expect("the first policy");
+    let restarting = describe(&mut pair.a, now);
+    assert_ne!(ufrag(&restarting), before);
+    pair.b
+        .session
+        .set_remote_description(now, &restarting)
+        .expect("taken");
+    let answer = describe(&mut pair.b, now);
+    pair.a
+        .session
+        .set_remote_description(now, &answer)
+        .expect("taken");
+    assert_eq!(offer(&mut pair.a), ufrag(&restarting));
+    pair.run_for(Duration::from_secs(1));
+    assert!(pair.a.is_connected() && pair.b.is_connected());
+}

@@ -442,9 +442,32 @@ fn the_constructor_refuses_an_expired_certificate() {
         certificates: vec![certificate(0).into()],
         ..Configuration::default()
     };
-    let parts = Parts::new(certificate(1), StdRng::seed_from_u64(1), now, far);
-    let refused = Session::new(given, parts).err().map(|error| error.name());
-    assert_eq!(refused, Some("InvalidAccessError"));
+    // Certificates are looked at before the servers.
+    let mut nonsense = given.clone();
+    nonsense.ice_servers.push(crate::IceServer::default());
+    for configuration in [given, nonsense] {
+        let parts = Parts::new(certificate(1), StdRng::seed_from_u64(1), now, far);
+        let refused = Session::new(configuration, parts).err();
+        assert_eq!(
+            refused.map(|error| error.name()),
+            Some("InvalidAccessError")
+        );
+    }
+}
+
+#[test]
+fn set_the_configuration_refuses_another_pool_size_once_a_local_description_was_tried() {
+    let mut side = lone();
+    let now = netsim::Network::new(1).now();
+    let rollback = SessionDescription::rollback();
+    let failed = side.session.set_local_description(now, Some(rollback));
+    assert_eq!(name(failed), "InvalidStateError");
+    let mut configuration = side.session.configuration().clone();
+    configuration.ice_candidate_pool_size = 2;
+    assert_eq!(
+        name(side.session.set_configuration(now, configuration)),
+        "InvalidModificationError"
+    );
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn set_a_session_description_refuses_a_rollback_of_nothing_and_of_provisional_an
 }
 
 #[test]
-fn set_a_session_description_tells_what_ended_then_the_state_then_mutes_then_tracks() {
+fn set_a_session_description_tells_what_ended_then_the_state_then_mutes_then_streams_then_tracks() {
     let (mut a, mut b) = (side(1), side(2));
     let ids: Vec<_> = ["1", "2"].map(|track| audio(&mut b, track)).into();
     negotiate(&mut b, &mut a);
@@ -89,7 +89,8 @@ fn set_a_session_description_tells_what_ended_then_the_state_then_mutes_then_tra
     // The first is stopped, the second paused, and a third begins.
     b.stop_transceiver(ids[0]).unwrap();
     b.remove_track(ids[1]).unwrap();
-    b.add_track(MediaKind::Video, "3".into(), vec![]).unwrap();
+    b.add_track(MediaKind::Video, "3".into(), vec!["cameras".into()])
+        .unwrap();
     let offer = local_offer(&mut b);
     let notices = a.set_remote(&offer).unwrap();
     let third = a.transceivers.last().unwrap().id;
@@ -100,6 +101,9 @@ fn set_a_session_description_tells_what_ended_then_the_state_then_mutes_then_tra
             Notice::Signaling(S::HaveRemoteOffer),
             Notice::Mute(theirs[0]),
             Notice::Mute(theirs[1]),
+            Notice::Leave(theirs[0], vec![]),
+            Notice::Leave(theirs[1], vec![]),
+            Notice::Join(third, vec!["cameras".into()]),
             Notice::Track(third),
         ]
     );
@@ -338,6 +342,95 @@ fn an_answer_that_restarts_ice_without_being_asked_is_refused() {
     );
 }
 
+#[test]
+fn set_local_description_asks_whose_description_it_is_before_whether_the_state_takes_it() {
+    let (mut a, mut b) = (side(1), side(2));
+    audio(&mut a, "mic");
+    let name = |outcome: Result<Vec<Notice>, Error>| outcome.unwrap_err().name();
+    let answer = SessionDescription::answer("v=0\r\n");
+    assert_eq!(
+        name(a.set_local(Some(answer.clone()))),
+        "InvalidModificationError"
+    );
+    let offer = local_offer(&mut a);
+    assert_eq!(name(a.set_local(Some(answer))), "InvalidModificationError");
+    b.set_remote(&offer).unwrap();
+    let foreign = SessionDescription::offer("v=0\r\n");
+    assert_eq!(name(b.set_local(Some(foreign))), "InvalidModificationError");
+    // What is to be made anew fails because of the state.
+    for implicit in [
+        SessionDescription::offer(""),
+        SessionDescription::rollback(),
+    ] {
+        let mut c = side(3);
+        let expected = implicit.sdp_type == SdpType::Rollback;
+        assert_eq!(c.set_local(Some(implicit)).is_err(), expected);
+    }
+    assert_eq!(
+        name(b.set_local(Some(SessionDescription::offer("")))),
+        "InvalidStateError"
+    );
+    assert_eq!(
+        name(a.set_local(Some(SessionDescription::answer("")))),
+        "InvalidStateError"
+    );
+}
+
+#[test]
+fn create_an_offer_with_ice_restart_asks_for_no_negotiation_and_is_forgotten_with_the_offer() {
+    let (mut a, mut b) = (side(1), side(2));
+    audio(&mut a, "mic");
+    negotiate(&mut a, &mut b);
+    let before = a.local_credentials(0).unwrap();
+    let restarting = a.create_offer(true).unwrap();
+    assert!(!restarting.sdp.contains(&before.ufrag));
+    assert!(!a.update_negotiation_needed());
+    assert!(a.create_offer(false).unwrap().sdp.contains(&before.ufrag));
+    // The last offer is used when none is given, as long as it says what there is.
+    let restarting = a.create_offer(true).unwrap();
+    a.set_local(None).unwrap();
+    let pending = a.local_credentials(0).unwrap();
+    assert!(restarting.sdp.contains(&pending.ufrag));
+    // Without the option, an offer has the credentials of the current description (§4.2.7).
+    assert!(a.create_offer(false).unwrap().sdp.contains(&before.ufrag));
+    let again = a.create_offer(true).unwrap();
+    assert!(!again.sdp.contains(&before.ufrag) && !again.sdp.contains(&pending.ufrag));
+    a.set_local(Some(SessionDescription::rollback())).unwrap();
+    assert!(a.create_offer(false).unwrap().sdp.contains(&before.ufrag));
+    // In the first offer it means nothing (RFC 9429 §5.2.3.1).
+    let mut c = side(3);
+    audio(&mut c, "mic");
+    let first = local_offer(&mut c);
+    let ufrag = c.local_credentials(0).unwrap().ufrag;
+    assert!(first.sdp.contains(&ufrag));
+    assert!(c.create_offer(true).unwrap().sdp.contains(&ufrag));
+}
+
+#[test]
+fn set_a_session_description_forgets_the_codec_of_an_encoding_that_was_not_agreed() {
+    let (mut a, mut b) = (side(1), side(2));
+    let id = audio(&mut a, "mic");
+    let known = crate::session::capabilities(MediaKind::Audio).codecs;
+    let asked = |side: &Jsep| {
+        let sender = &side.transceiver(id).unwrap().sender;
+        sender.encodings[0].parameters.codec.clone()
+    };
+    a.transceiver_mut(id).unwrap().sender.encodings[0]
+        .parameters
+        .codec = Some(known[1].clone());
+    let offer = local_offer(&mut a);
+    b.set_remote(&offer).unwrap();
+    let answer = local_answer(&mut b, SdpType::Answer);
+    a.set_remote(&answer).unwrap();
+    assert_eq!(asked(&a), Some(known[1].clone()), "it was agreed");
+    let offer = local_offer(&mut a);
+    b.set_remote(&offer).unwrap();
+    b.transceivers[0].preferences = vec![known[0].clone()];
+    let answer = local_answer(&mut b, SdpType::Answer);
+    a.set_remote(&answer).unwrap();
+    assert_eq!(asked(&a), None);
+}
+
 // §4.7.3
 
 #[test]
@@ -565,6 +658,7 @@ fn process_remote_tracks_follows_streams_and_directions() {
     a.transceiver_mut(id).unwrap().sender.streams = vec!["three".into()];
     let (_, theirs) = negotiate(&mut a, &mut b);
     assert!(!theirs.contains(&Notice::Track(their_id)));
+    assert!(theirs.contains(&Notice::Leave(their_id, vec!["three".into()])));
     assert_eq!(b.transceivers[0].receiver.streams, ["three"]);
     a.remove_track(id).unwrap();
     let (_, theirs) = negotiate(&mut a, &mut b);

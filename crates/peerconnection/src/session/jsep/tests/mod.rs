@@ -264,6 +264,6 @@ fn plan_b_is_refused_by_name() {
         .sdp
         .push_str("a=ssrc:1 msid:s t1\r\na=ssrc:2 msid:s t2\r\n");
     assert!(
-        matches!(b.set_remote(&offer), Err(Error::NotSupported(text)) if text.contains("Plan B"))
+        matches!(b.set_remote(&offer), Err(Error::InvalidAccess(text)) if text.contains("Plan B"))
     );
 }

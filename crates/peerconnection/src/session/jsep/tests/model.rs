@@ -743,11 +743,13 @@ fn process_track(it: &mut Transceiver, direction: D) -> Option<Heard> {
 pub(super) fn heard(notices: &[Notice]) -> Vec<Heard> {
     let mut heard: Vec<Heard> = notices
         .iter()
-        .map(|notice| match notice {
-            Notice::Signaling(state) => Heard::State(state.as_str()),
-            Notice::Track(id) => Heard::Track(id.0),
-            Notice::Mute(id) => Heard::Mute(id.0),
-            Notice::Stopped(id) => Heard::Ended(id.0),
+        .filter_map(|notice| match notice {
+            Notice::Signaling(state) => Some(Heard::State(state.as_str())),
+            Notice::Track(id) => Some(Heard::Track(id.0)),
+            Notice::Mute(id) => Some(Heard::Mute(id.0)),
+            Notice::Stopped(id) => Some(Heard::Ended(id.0)),
+            // Of streams, nothing is written down.
+            Notice::Leave(..) | Notice::Join(..) => None,
         })
         .collect();
     // Among events of one kind the order of the lines is that of the transceivers, but not after recycling.

@@ -86,14 +86,8 @@ impl RtpCodec {
         let same_format = match self.name().to_ascii_lowercase().as_str() {
             // RFC 6184 §8.1: the packetization mode and the profile (not the level) make the format.
             "h264" => {
-                let profile = |codec: &RtpCodec| {
-                    let id = codec
-                        .fmtp("profile-level-id")
-                        .unwrap_or("420010")
-                        .to_ascii_lowercase();
-                    id.get(..2).unwrap_or_default().to_owned()
-                };
-                same_parameter("packetization-mode", "0") && profile(self) == profile(other)
+                same_parameter("packetization-mode", "0")
+                    && h264_profile(self) == h264_profile(other)
             }
             // RFC 9628 §6.1.
             "vp9" => same_parameter("profile-id", "0"),
@@ -104,6 +98,29 @@ impl RtpCodec {
             && self.mime_type.eq_ignore_ascii_case(&other.mime_type)
             && self.clock_rate == other.clock_rate
             && self.channels.unwrap_or(1) == other.channels.unwrap_or(1)
+    }
+}
+
+/// The sub-profile of an H.264 format as one representative of those that mean the same: `profile_idc` and the bits of
+/// `profile-iop` that count (RFC 6184 §8.1, table 5). Without the parameter it is the Baseline profile.
+fn h264_profile(codec: &RtpCodec) -> (u8, u8) {
+    let id = codec.fmtp("profile-level-id").unwrap_or("420010");
+    let Ok(id) = u32::from_str_radix(id, 16) else {
+        return (0, 0);
+    };
+    let [_, idc, iop, _] = id.to_be_bytes();
+    const CONSTRAINED_BASELINE: (u8, u8) = (0x42, 0x40);
+    const BASELINE: (u8, u8) = (0x42, 0);
+    match idc {
+        _ if iop & 0x0f != 0 => (idc, iop),
+        0x42 if iop & 0x40 != 0 => CONSTRAINED_BASELINE,
+        0x42 => BASELINE,
+        0x4d if iop & 0x80 != 0 => CONSTRAINED_BASELINE,
+        0x4d if iop & 0x20 == 0 => (0x4d, 0),
+        0x58 if iop & 0xc0 == 0xc0 => CONSTRAINED_BASELINE,
+        0x58 if iop & 0xc0 == 0x80 => BASELINE,
+        0x58 if iop & 0xc0 == 0 => (0x58, 0),
+        _ => (idc, iop),
     }
 }
 
@@ -353,7 +370,7 @@ mod tests {
         );
         assert!(baseline.matches(&codec(
             "video/h264",
-            "packetization-mode=1;profile-level-id=42001f"
+            "packetization-mode=1;profile-level-id=4de01f"
         )));
         assert!(!baseline.matches(&codec(
             "video/H264",
@@ -364,6 +381,35 @@ mod tests {
             "packetization-mode=1;profile-level-id=640032"
         )));
         assert!(!baseline.matches(&codec("video/VP8", "")));
+    }
+
+    #[test]
+    fn h264_profiles_are_the_same_as_table_5_of_rfc_6184_says_whatever_their_level() {
+        let with = |id: &str| codec("video/H264", &format!("profile-level-id={id}"));
+        let sub_profiles: [&[&str]; 7] = [
+            &[
+                "42e01f", "42c00d", "42401e", "4d8034", "4dc01f", "58c01f", "58f00a",
+            ],
+            &["42001f", "420010", "428034", "42b00a", "58801f"],
+            &["4d001f", "4d4028"],
+            &["58001f", "583028"],
+            &["64001f", "640034"],
+            &["6e001f"],
+            &["6e101f"],
+        ];
+        for (index, ids) in sub_profiles.iter().enumerate() {
+            for (other_index, other_ids) in sub_profiles.iter().enumerate() {
+                for (id, other) in ids
+                    .iter()
+                    .flat_map(|id| other_ids.iter().map(move |o| (id, o)))
+                {
+                    let same = with(id).matches(&with(other));
+                    assert_eq!(same, index == other_index, "{id} and {other}");
+                }
+            }
+        }
+        assert!(codec("video/H264", "").matches(&with("42001f")));
+        assert!(!codec("video/H264", "").matches(&with("42e01f")));
     }
 
     #[test]

@@ -22,6 +22,8 @@ const MOST: Bitrate = Bitrate::from_kbps(50_000);
 const AUDIO_SHARE: u64 = 56_000;
 /// The part of the estimate that is left for headers, repairs and what comes in bursts.
 const OVERHEAD: f64 = 0.92;
+/// What the RTP headers of sound take: 50 packets a second, with extensions of eight bytes.
+const AUDIO_HEADERS: u64 = 50 * 20 * 8;
 /// A layer of simulcast is sent once this part of what it wants is there.
 const LAYER_LEAST: f64 = 0.5;
 
@@ -317,19 +319,34 @@ impl MediaEngine {
 
     /// The transport's estimate may rise to what its streams can use, and somewhat over.
     fn follow_demand(&mut self, transport: usize) {
-        let (mut total, mut told) = (0_u64, 0_u64);
+        // What each sender wants in all its encodings, and has told to want; the peer's `b=` is for them together.
+        let mut senders: Vec<(TransceiverId, u64, u64, u64)> = Vec::new();
         for outgoing in self
             .outgoing
             .iter()
             .filter(|outgoing| outgoing.transport == transport)
         {
-            told = told.saturating_add(outgoing.demand.unwrap_or(0));
-            total = total.saturating_add(match outgoing.demand {
+            let wanted = match outgoing.demand {
                 _ if !outgoing.stream.config().codec.is_video() => AUDIO_SHARE,
                 Some(demand) => demand,
                 None => MOST.bps(),
-            });
+            };
+            let told = outgoing.demand.unwrap_or(0);
+            let id = outgoing.transceiver;
+            match senders.iter_mut().find(|(known, ..)| *known == id) {
+                Some((_, sum, told_sum, _)) => {
+                    *sum = sum.saturating_add(wanted);
+                    *told_sum = told_sum.saturating_add(told);
+                }
+                None => senders.push((id, wanted, told, outgoing.most_bitrate.unwrap_or(u64::MAX))),
+            }
         }
+        let all = self.most_total(transport).unwrap_or(u64::MAX);
+        let sum = |values: &mut dyn Iterator<Item = u64>| {
+            values.fold(0_u64, u64::saturating_add).min(all)
+        };
+        let total = sum(&mut senders.iter().map(|(_, wanted, _, most)| *wanted.min(most)));
+        let told = sum(&mut senders.iter().map(|(_, _, told, most)| *told.min(most)));
         let most = Bitrate::from_bps((total / 4).saturating_mul(5).max(500_000)).min(MOST);
         let path = self
             .paths
@@ -367,12 +384,8 @@ impl MediaEngine {
             })
             .collect();
         let path = self.paths.iter().find(|path| path.transport == transport);
-        let Some(target) = path.and_then(Path::target) else {
-            for share in &mut shares {
-                share.given = share.demand;
-            }
-            return shares;
-        };
+        let target = path.and_then(Path::target).into_iter();
+        let target = target.chain(self.most_total(transport)).min();
         let sounds = self
             .outgoing
             .iter()
@@ -382,8 +395,9 @@ impl MediaEngine {
                     && outgoing.last_frame.is_some()
             })
             .count() as u64;
-        let budget = target.saturating_sub((sounds * AUDIO_SHARE).min(target / 2));
-        let mut left = budget as f64 * OVERHEAD;
+        let mut left = target.map_or(f64::INFINITY, |target| {
+            target.saturating_sub((sounds * AUDIO_SHARE).min(target / 2)) as f64 * OVERHEAD
+        });
         // The least demanding sender first: what it does not need is shared by the others.
         let mut senders: Vec<(TransceiverId, u64, f64)> = Vec::new();
         for share in &shares {
@@ -395,6 +409,11 @@ impl MediaEngine {
                 None => senders.push((share.transceiver, share.demand, share.weight)),
             }
         }
+        for (id, demand, _) in &mut senders {
+            if let Some(most) = self.most_bitrate(*id) {
+                *demand = (*demand).min((most as f64 * OVERHEAD) as u64);
+            }
+        }
         senders.sort_by(|one, two| (one.1 as f64 / one.2).total_cmp(&(two.1 as f64 / two.2)));
         let mut weights: f64 = senders.iter().map(|(.., weight)| weight).sum();
         for (id, demand, weight) in senders {
@@ -404,6 +423,26 @@ impl MediaEngine {
             divide(&mut shares, id, part);
         }
         shares
+    }
+}
+
+impl MediaEngine {
+    /// What the peer's description lets a sender send in all its encodings (RFC 9429 §5.10, `TIAS` and `AS`).
+    fn most_bitrate(&self, id: TransceiverId) -> Option<u64> {
+        let mut outgoing = self.outgoing.iter();
+        outgoing
+            .find(|outgoing| outgoing.transceiver == id)?
+            .most_bitrate
+    }
+
+    /// The part of a transport in what the peer's description lets all senders send (RFC 9429 §5.10, `CT`).
+    fn most_total(&self, transport: usize) -> Option<u64> {
+        let total = self.most_total_bitrate?;
+        let mut transports: Vec<usize> = self.outgoing.iter().map(|it| it.transport).collect();
+        transports.sort_unstable();
+        transports.dedup();
+        let part = total / transports.len().max(1) as u64;
+        transports.contains(&transport).then_some(part)
     }
 }
 
@@ -438,7 +477,8 @@ fn divide(shares: &mut [Share], id: TransceiverId, part: f64) {
 
 impl Session {
     /// What an encoder may produce now, in bits per second of payload: its part of what the path carries, at most what
-    /// [`Session::set_encoder_demand`] said and `max_bitrate` allows. Zero for an encoding that is to pause; `None` while
+    /// [`Session::set_encoder_demand`] said, and what `max_bitrate` and the `b=` lines of the peer's description allow
+    /// (these for all encodings of a sender together). Zero for an encoding that is to pause; `None` while
     /// nothing limits it.
     pub fn target_bitrate(&self, id: TransceiverId, rid: Option<&str>) -> Option<u64> {
         let transceiver = self.jsep.transceiver(id)?;
@@ -458,13 +498,18 @@ impl Session {
             .paths
             .iter()
             .find(|path| path.transport == outgoing.transport);
-        let Some(target) = path.and_then(Path::target) else {
-            return most;
-        };
+        let target = path.and_then(Path::target);
+        let total = self.media.most_total(outgoing.transport);
         if !outgoing.stream.config().codec.is_video() {
             // Sound gives way last: 16 kbit/s is still speech.
-            let share = (target / 3).clamp(16_000, 510_000);
-            return Some(most.map_or(share, |most| most.min(share)));
+            let shared = target.into_iter().chain(total).min();
+            let share = shared.map(|target| (target / 3).clamp(16_000, 510_000));
+            let allowed = outgoing.most_bitrate;
+            let allowed = allowed.map(|most| most.saturating_sub(AUDIO_HEADERS));
+            return most.into_iter().chain(share).chain(allowed).min();
+        }
+        if target.or(total).or(outgoing.most_bitrate).is_none() {
+            return most;
         }
         let shares = self.media.shares(outgoing.transport, |outgoing| {
             let transceiver = self.jsep.transceiver(outgoing.transceiver)?;

@@ -413,7 +413,8 @@ impl Session {
         parameters.lite = lite;
         parameters.trickle = remote.described.trickle;
         parameters.renomination = remote.described.renomination;
-        if transport.remote_ufrag != parameters.ufrag {
+        let restarted = transport.remote_ufrag != parameters.ufrag;
+        if restarted {
             transport.remote_ufrag.clone_from(&parameters.ufrag);
             transport.told_candidates.clear();
             transport.told_end = false;
@@ -431,8 +432,20 @@ impl Session {
             (_, Some(Setup::Passive), _) => false,
             _ => true,
         };
-        transport.set_dtls(client, &theirs.fingerprints);
+        let (fingerprints, tls_id) = (&theirs.fingerprints, theirs.tls_id.as_deref());
+        let replaced = transport.set_dtls(client, fingerprints, tls_id, restarted);
         transport.start_dtls(now, &self.dtls_config, &self.certificate, &mut self.rng);
+        if replaced {
+            self.events.push_back(Event::DtlsStateChange {
+                transport: number,
+                state: DtlsTransportState::New,
+            });
+            // The association was one over that of DTLS (RFC 8261 §3).
+            if self.data.transport() == Some(number) {
+                let rng = StdRng::from_rng(&mut self.rng);
+                self.data.restart(now, rng);
+            }
+        }
     }
 
     /// Gives the transports those candidates of the remote description that they do not have yet.

@@ -42,7 +42,8 @@ impl Session {
     /// Gives senders and receivers the streams that the descriptions agree on.
     pub(super) fn match_streams(&mut self, now: Instant) {
         let remote = self.jsep.remote().map(|applied| &applied.described);
-        self.media.begin_match();
+        let total = remote.and_then(|described| described.most_total_bitrate);
+        self.media.begin_match(total);
         for transceiver in &self.jsep.transceivers {
             let Some(slot) = transceiver
                 .section

@@ -11,6 +11,8 @@ use std::time::Instant;
 /// The association, from the first channel on.
 pub(super) struct Data {
     channels: DataChannels,
+    /// What another association is made from.
+    config: sctp::Config,
     transport: Option<usize>,
     started: bool,
     /// What the peer takes at once; `None` before it said so.
@@ -33,7 +35,8 @@ pub(super) struct Counts {
 impl Data {
     pub(super) fn new(config: sctp::Config, rng: StdRng) -> Self {
         Data {
-            channels: DataChannels::new(config, rng),
+            channels: DataChannels::new(config.clone(), rng),
+            config,
             transport: None,
             started: false,
             peer_max_message_size: None,
@@ -164,6 +167,13 @@ impl Data {
 
     pub(super) fn close(&mut self, now: Instant) {
         self.channels.abort(now);
+    }
+
+    /// Ends the association with its channels; another one can start.
+    pub(super) fn restart(&mut self, now: Instant, rng: StdRng) {
+        if std::mem::take(&mut self.started) {
+            self.channels.restart(now, self.config.clone(), rng);
+        }
     }
 
     pub(super) fn abort(&mut self, now: Instant) {

@@ -39,6 +39,8 @@ pub(super) struct MediaEngine {
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) incoming: Vec<Incoming>,
     pub(super) paths: Vec<Path>,
+    /// What the peer's description lets all senders send together.
+    pub(super) most_total_bitrate: Option<u64>,
     /// Which stream is asked first for a packet.
     pub(super) turn: usize,
     receptions: Vec<Reception>,
@@ -68,6 +70,8 @@ pub(super) struct Outgoing {
     pub(super) last_frame: Option<(Instant, u32)>,
     /// What its encoder would use, in bits per second, if nothing limited it.
     pub(super) demand: Option<u64>,
+    /// What the peer's description lets its sender send, all encodings together.
+    pub(super) most_bitrate: Option<u64>,
     pub(super) encoder: EncoderCounts,
     wanted: bool,
 }
@@ -116,6 +120,7 @@ impl MediaEngine {
             outgoing: Vec::new(),
             incoming: Vec::new(),
             paths: Vec::new(),
+            most_total_bitrate: None,
             turn: 0,
             receptions: Vec::new(),
             routes: Vec::new(),
@@ -144,7 +149,8 @@ impl MediaEngine {
     // What negotiation agreed on.
 
     /// Begins a comparison with the descriptions: what is not matched until the end goes.
-    pub(super) fn begin_match(&mut self) {
+    pub(super) fn begin_match(&mut self, most_total_bitrate: Option<u64>) {
+        self.most_total_bitrate = most_total_bitrate;
         self.receptions.clear();
         for outgoing in &mut self.outgoing {
             outgoing.wanted = false;
@@ -175,9 +181,15 @@ impl MediaEngine {
             });
         }
         if transceiver.may_send() {
+            let most_bitrate = remote.and_then(|section| section.most_bitrate);
             for encoding in &transceiver.sender.encodings {
                 if let Some(codec) = encoding.parameters.choose(&transceiver.sender.codecs) {
                     self.match_outgoing(transceiver, encoding, codec, transport, mid);
+                }
+            }
+            for outgoing in &mut self.outgoing {
+                if outgoing.transceiver == transceiver.id {
+                    outgoing.most_bitrate = most_bitrate;
                 }
             }
         }
@@ -248,6 +260,7 @@ impl MediaEngine {
                     stream,
                     last_frame: None,
                     demand: None,
+                    most_bitrate: None,
                     encoder: EncoderCounts::default(),
                     wanted: true,
                 };

@@ -6,6 +6,7 @@ mod dtmf;
 mod gathering;
 mod parameters;
 mod perfect;
+mod rfc9429;
 mod sequences;
 
 use super::*;

@@ -78,6 +78,7 @@ pub(super) struct Transport {
     /// Whether this side is the DTLS client, once that is agreed.
     client: Option<bool>,
     remote_fingerprints: Vec<dtls::Fingerprint>,
+    remote_tls_id: Option<String>,
     srtp: Option<Srtp>,
     stash: Option<Transmit>,
     stashed: Vec<u8>,
@@ -120,6 +121,7 @@ impl Transport {
             dtls: Dtls::Waiting(Vec::new()),
             client: None,
             remote_fingerprints: Vec::new(),
+            remote_tls_id: None,
             srtp: None,
             stash: None,
             stashed: Vec::new(),
@@ -161,8 +163,41 @@ impl Transport {
             .map(|details| details.peer_certificate.as_slice())
     }
 
-    /// What the descriptions agree about DTLS.
-    pub(super) fn set_dtls(&mut self, client: bool, fingerprints: &[dtls::Fingerprint]) {
+    /// What the descriptions agree about DTLS; true when that tears an association down (RFC 9429 §5.11): with other
+    /// fingerprints, another `a=tls-id`, or with ICE other roles (RFC 8842 §3.1).
+    pub(super) fn set_dtls(
+        &mut self,
+        client: bool,
+        fingerprints: &[dtls::Fingerprint],
+        tls_id: Option<&str>,
+        restarted: bool,
+    ) -> bool {
+        let among = |one: &[dtls::Fingerprint], two: &[dtls::Fingerprint]| {
+            one.iter().all(|fingerprint| two.contains(fingerprint))
+        };
+        let same_fingerprints = among(fingerprints, &self.remote_fingerprints)
+            && among(&self.remote_fingerprints, fingerprints);
+        let ids = self.remote_tls_id.as_deref().zip(tls_id);
+        let other = self.client.is_some_and(|before| {
+            !same_fingerprints
+                || ids.is_some_and(|(before, now)| before != now)
+                || restarted && before != client
+        });
+        if other {
+            tracing::info!(
+                transport = self.number,
+                "the peer begins another DTLS association"
+            );
+            self.dtls = Dtls::Waiting(Vec::new());
+            self.state = DtlsTransportState::New;
+            self.details = None;
+            self.client = None;
+            self.srtp = None;
+            self.stash = None;
+        }
+        if tls_id.is_some() {
+            self.remote_tls_id = tls_id.map(str::to_owned);
+        }
         self.client.get_or_insert(client);
         if self.remote_fingerprints != fingerprints {
             self.remote_fingerprints = fingerprints.to_vec();
@@ -170,6 +205,7 @@ impl Transport {
                 endpoint.set_remote_fingerprints(fingerprints.to_vec());
             }
         }
+        other
     }
 
     /// Begins the handshake when the role is known and packets can leave (or have come).

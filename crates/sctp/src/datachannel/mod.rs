@@ -248,6 +248,19 @@ impl DataChannels {
         self.drain(now);
     }
 
+    /// Ends the association, and with it every channel, and waits for the [`start`](Self::start) of another: the peer is
+    /// reached over another DTLS association, or on another port (RFC 9429 §5.11). What came before can still be read.
+    pub fn restart(&mut self, now: Instant, config: Config, rng: StdRng) {
+        self.abort(now);
+        self.association = Association::new(config, rng);
+        self.role = None;
+        self.started = false;
+        self.closed = None;
+        self.next_stream = 0;
+        self.early.clear();
+        self.unseen = 0;
+    }
+
     /// A packet came.
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {
         if !self.started {

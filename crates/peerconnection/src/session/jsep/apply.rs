@@ -6,7 +6,9 @@ use super::{
 };
 use crate::description::SdpType;
 use crate::error::Error;
-use crate::rtp_parameters::{RtpEncodingParameters, RtpHeaderExtensionParameters};
+use crate::rtp_parameters::{
+    RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters,
+};
 use crate::session::codecs::{answered_codecs, answered_extensions, negotiated_extensions};
 use crate::session::transceiver::TransceiverId;
 use crate::states::{SignalingState, TransceiverDirection};
@@ -319,14 +321,18 @@ impl Jsep {
             if section.rejected || matches!(section.kind, SectionKind::Other(_)) {
                 continue;
             }
+            check_formats(index, section)?;
+            if answer && let Some(local) = self.local() {
+                check_answered(index, section, &local.described.sections[index])?;
+            }
+            // The tagged section speaks for a bundled one (RFC 9143 §7.1.3).
+            if section.bundle_only || described.is_bundled_into_another(&section.mid) {
+                continue;
+            }
             if section.media().is_some() && !section.rtcp_mux {
                 return wrong(format!(
                     "media section {index} does not multiplex RTCP (a=rtcp-mux)"
                 ));
-            }
-            // The tagged section speaks for a bundled one (RFC 9143 §7.1.3).
-            if section.bundle_only {
-                continue;
             }
             if section.ice_ufrag.is_empty() || section.ice_pwd.is_empty() {
                 return wrong(format!("media section {index} has no ICE credentials"));
@@ -341,9 +347,10 @@ impl Jsep {
                     "media section {index} answers with a=setup:actpass"
                 ));
             }
-            if answer && described.speaks_for_itself(&section.mid) {
+            if answer {
                 self.check_restart(index, section)?;
             }
+            self.check_association(index, section, answer)?;
         }
         for mid in described.bundle.iter().flatten() {
             if !sections.iter().any(|section| section.mid == *mid) {
@@ -429,6 +436,77 @@ impl Jsep {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// RFC 9429 §5.8.3, §5.11: another DTLS association needs new ICE credentials.
+    fn check_association(
+        &self,
+        index: usize,
+        section: &Section,
+        answer: bool,
+    ) -> Result<(), Error> {
+        // A provisional answer has begun an association too.
+        let before = match answer {
+            true => self
+                .pending_remote
+                .as_ref()
+                .or(self.current_remote.as_ref()),
+            false => self.current_remote.as_ref(),
+        };
+        let slot = self.slots.get(index).filter(|slot| !slot.rejected);
+        let Some((slot, before)) = slot.zip(before) else {
+            return Ok(());
+        };
+        let Some(before) = self.described_before(&before.described, slot.transport) else {
+            return Ok(());
+        };
+        if (&before.ice_ufrag, &before.ice_pwd) != (&section.ice_ufrag, &section.ice_pwd) {
+            return Ok(());
+        }
+        if section.begins_another_association(before) {
+            return Err(Error::InvalidAccess(format!(
+                "media section {index} begins another DTLS association without an ICE restart"
+            )));
+        }
+        let client = self
+            .facts
+            .dtls_client
+            .get(slot.transport)
+            .copied()
+            .flatten();
+        let conflict = matches!(
+            (client, section.setup),
+            (Some(true), Some(Setup::Active)) | (Some(false), Some(Setup::Passive))
+        );
+        if conflict {
+            return Err(Error::InvalidAccess(format!(
+                "media section {index} changes the DTLS role of an association that goes on"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The section of an earlier remote description that speaks for a transport.
+    pub(super) fn described_before<'d>(
+        &self,
+        before: &'d Described,
+        transport: usize,
+    ) -> Option<&'d Section> {
+        let mut users = self
+            .slots
+            .iter()
+            .zip(&before.sections)
+            .filter(|(slot, section)| {
+                slot.transport == transport
+                    && !slot.rejected
+                    && !section.rejected
+                    && !section.fingerprints.is_empty()
+            })
+            .map(|(_, section)| section);
+        let first = users.clone().next();
+        users
+            .find(|section| before.speaks_for_itself(&section.mid))
+            .or(first)
     }
 
     fn remember_stable(&mut self) {
@@ -686,6 +764,58 @@ impl Jsep {
             Notice::Join(..) => 4,
             Notice::Track(_) => 5,
         });
+    }
+}
+
+/// What a section says of its formats and encodings must refer to what is there (RFC 9429 §5.8.3, §5.10).
+fn check_formats(index: usize, section: &Section) -> Result<(), Error> {
+    let present = |payload_type: u8| {
+        let mut formats = section.formats.iter();
+        formats.any(|format| format.parse() == Ok(payload_type))
+    };
+    let mut repaired = section
+        .codecs
+        .iter()
+        .filter(|codec| codec.codec.name().eq_ignore_ascii_case("rtx"))
+        .filter_map(RtpCodecParameters::associated_payload_type);
+    if let Some(missing) = repaired.find(|primary| !present(*primary)) {
+        return Err(Error::InvalidAccess(format!(
+            "media section {index} repairs the format {missing}, which is not there"
+        )));
+    }
+    let simulcast = section.simulcast.iter();
+    let mut rids = simulcast
+        .flat_map(|simulcast| simulcast.send.iter().chain(&simulcast.receive))
+        .flatten()
+        .map(|rid| rid.trim_start_matches('~'));
+    if let Some(unknown) = rids.find(|rid| !section.rids.iter().any(|line| line.id == *rid)) {
+        return Err(Error::InvalidAccess(format!(
+            "a=simulcast of media section {index} names {unknown:?}, which no a=rid describes"
+        )));
+    }
+    Ok(())
+}
+
+/// What an answer must have of its offer (RFC 9429 §5.8.3, §5.11). New formats and header extensions are allowed.
+fn check_answered(index: usize, answered: &Section, offered: &Section) -> Result<(), Error> {
+    if answered.protocol != offered.protocol {
+        return Err(Error::InvalidAccess(format!(
+            "media section {index} answers {} with {}",
+            offered.protocol, answered.protocol
+        )));
+    }
+    let all = |section: &Section| -> Vec<String> {
+        let codecs = section.codecs.iter();
+        codecs
+            .flat_map(|codec| codec.feedback.iter().map(|it| it.to_ascii_lowercase()))
+            .collect()
+    };
+    let known = all(offered);
+    match all(answered).iter().find(|it| !known.contains(it)) {
+        Some(feedback) => Err(Error::InvalidAccess(format!(
+            "media section {index} answers with the feedback {feedback:?}, which was not offered"
+        ))),
+        None => Ok(()),
     }
 }
 

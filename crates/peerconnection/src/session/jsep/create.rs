@@ -75,6 +75,13 @@ impl Jsep {
         }
         // RFC 8842 §5.2: an offer leaves the choice to the answerer.
         self.describe_transports(&mut described, &credentials, |_| Setup::Actpass);
+        // RFC 8842 §5.5: this side never wants another association of its own accord.
+        self.name_associations(&mut described, |jsep, transport| {
+            Some(
+                jsep.local_tls_id(transport)
+                    .unwrap_or_else(|| random_text(&mut jsep.rng, 32)),
+            )
+        });
         described
     }
 
@@ -282,9 +289,13 @@ impl Jsep {
         }
         // RFC 8842 §5.3; a role once taken stays while the association lives.
         let roles = self.facts.dtls_client.clone();
+        let renewed: Vec<bool> = (0..self.next_transport)
+            .map(|transport| self.is_association_renewed(offer, transport))
+            .collect();
         let setup = |index: usize, transport: usize| {
             let offered = offer.sections[index].setup;
-            match roles.get(transport).copied().flatten() {
+            let role = roles.get(transport).copied().flatten();
+            match role.filter(|_| renewed.get(transport) != Some(&true)) {
                 Some(true) if offered != Some(Setup::Active) => Setup::Active,
                 Some(false) if offered != Some(Setup::Passive) => Setup::Passive,
                 _ if offered == Some(Setup::Active) => Setup::Passive,
@@ -299,7 +310,54 @@ impl Jsep {
         self.describe_transports(&mut described, &credentials, |index| {
             setup(index, transports[index])
         });
+        self.name_associations(&mut described, |jsep, transport| {
+            // RFC 8842 §5.3: no name for who has none; another name for another association.
+            jsep.offered_section(offer, transport)?.tls_id.as_ref()?;
+            let kept = jsep
+                .local_tls_id(transport)
+                .filter(|_| renewed.get(transport) != Some(&true));
+            Some(kept.unwrap_or_else(|| random_text(&mut jsep.rng, 32)))
+        });
         described
+    }
+
+    /// Whether an offer wants another DTLS association on a transport than the one that is there.
+    fn is_association_renewed(&self, offer: &Described, transport: usize) -> bool {
+        let before = self
+            .current_remote
+            .as_ref()
+            .and_then(|before| self.described_before(&before.described, transport));
+        self.offered_section(offer, transport)
+            .zip(before)
+            .is_some_and(|(offered, before)| offered.begins_another_association(before))
+    }
+
+    /// The section of the pending offer that speaks for a transport.
+    fn offered_section<'d>(&self, offer: &'d Described, transport: usize) -> Option<&'d Section> {
+        self.described_before(offer, transport)
+    }
+
+    /// Writes `a=tls-id` where a section speaks for its transport (RFC 9429 §5.2.1, RFC 8842 §4).
+    fn name_associations(
+        &mut self,
+        described: &mut Described,
+        mut name: impl FnMut(&mut Self, usize) -> Option<String>,
+    ) {
+        for index in 0..described.sections.len() {
+            let section = &described.sections[index];
+            let transport = section.transport;
+            let speaks = described
+                .spokesman(transport)
+                .is_some_and(|spokesman| spokesman.mid == section.mid);
+            if !section.rejected && speaks {
+                described.sections[index].tls_id = name(self, transport);
+            }
+        }
+    }
+
+    /// The name that the local description in force gives the DTLS association of a transport.
+    fn local_tls_id(&self, transport: usize) -> Option<String> {
+        self.local()?.described.spokesman(transport)?.tls_id.clone()
     }
 
     /// Writes credentials, fingerprints and roles. A section that is bundled with another says of its transport what it

@@ -611,6 +611,9 @@ impl Jsep {
                 fresh.ice_ufrag = credentials.ufrag;
                 fresh.ice_pwd = credentials.pwd;
             }
+            if fresh.tls_id.is_some() {
+                fresh.tls_id.clone_from(&last.tls_id);
+            }
         }
         fresh.version = last.version;
         fresh == last

@@ -24,6 +24,8 @@ pub(crate) struct Described {
     pub(crate) identity: Option<String>,
     /// `a=group:BUNDLE`, one list of mids a group.
     pub(crate) bundle: Vec<Vec<String>>,
+    /// `b=CT`: what all sections together may be sent, in bits per second (RFC 9429 §5.10).
+    pub(crate) most_total_bitrate: Option<u64>,
     pub(crate) sections: Vec<Section>,
 }
 
@@ -54,6 +56,18 @@ impl Described {
         let mut accepted = self.sections.iter().filter(|section| !section.rejected);
         accepted.any(|section| {
             section.ice_ufrag == credentials.ufrag && section.ice_pwd == credentials.pwd
+        })
+    }
+
+    /// Whether another section, which is not rejected, speaks for this one (RFC 9143 §7.1.3).
+    pub(crate) fn is_bundled_into_another(&self, mid: &str) -> bool {
+        let tag = self.bundle_of(mid).and_then(|group| group.first());
+        tag.is_some_and(|tag| {
+            tag != mid
+                && self
+                    .sections
+                    .iter()
+                    .any(|section| section.mid == *tag && !section.rejected)
         })
     }
 
@@ -89,6 +103,10 @@ pub(crate) struct Section {
     pub(crate) ice_pwd: String,
     pub(crate) fingerprints: Vec<dtls::Fingerprint>,
     pub(crate) setup: Option<Setup>,
+    /// `a=tls-id`: names the DTLS association (RFC 8842 §4).
+    pub(crate) tls_id: Option<String>,
+    /// `b=TIAS`, or what follows from `b=AS`: the most RTP to send to who wrote this, in bits per second (RFC 9429 §5.10).
+    pub(crate) most_bitrate: Option<u64>,
     /// `a=candidate` values.
     pub(crate) candidates: Vec<String>,
     pub(crate) end_of_candidates: bool,
@@ -126,6 +144,8 @@ impl Section {
             ice_pwd: String::new(),
             fingerprints: Vec::new(),
             setup: None,
+            tls_id: None,
+            most_bitrate: None,
             candidates: Vec::new(),
             end_of_candidates: false,
             rtcp_mux: true,
@@ -149,6 +169,18 @@ impl Section {
             SectionKind::Media(kind) => Some(kind),
             _ => None,
         }
+    }
+
+    /// Whether a section of the peer wants another DTLS association than the one before (RFC 8842 §3.1, §4): without
+    /// `a=tls-id` in both, the fingerprints alone tell.
+    pub(crate) fn begins_another_association(&self, before: &Section) -> bool {
+        let among = |one: &Section, two: &Section| {
+            let mut own = one.fingerprints.iter();
+            own.all(|fingerprint| two.fingerprints.contains(fingerprint))
+        };
+        let same_fingerprints = among(self, before) && among(before, self);
+        let ids = self.tls_id.as_ref().zip(before.tls_id.as_ref());
+        !same_fingerprints || ids.is_some_and(|(now, before)| now != before)
     }
 
     /// The stream ids that the peer (or this side) puts the track in.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::rtp_parameters::{RtpCodec, RtpCodecParameters, RtpHeaderExtensionParameters};
 use crate::states::TransceiverDirection;
 use ::sdp::attributes as a;
-use ::sdp::{Attribute, Connection, MediaDescription, MediaLine, Origin};
+use ::sdp::{Attribute, Bandwidth, Connection, MediaDescription, MediaLine, Origin};
 use media::MediaKind;
 use std::net::IpAddr;
 
@@ -29,6 +29,8 @@ pub(super) fn read(text: &str) -> Result<Described, Error> {
         renomination: false,
         identity: session.attributes.value("identity").map(str::to_owned),
         bundle: session.bundles().collect(),
+        most_total_bitrate: bandwidth(&session.bandwidths, "CT")
+            .map(|kbps| kbps.saturating_mul(1000)),
         sections: Vec::with_capacity(session.media.len()),
     };
     for (index, media) in session.media.iter().enumerate() {
@@ -86,6 +88,11 @@ fn read_section(
         a::Setup::Passive => Some(Setup::Passive),
         _ => None,
     });
+    let own_tls_id = media.attributes.get::<a::TlsId>();
+    section.tls_id = own_tls_id
+        .or_else(|| session.attributes.get())
+        .map(|id| id.0);
+    section.most_bitrate = most_bitrate(&media.bandwidths);
     section.candidates = media
         .attributes
         .iter()
@@ -114,6 +121,22 @@ fn read_section(
         read_media(&mut section, media, kind)?;
     }
     Ok(section)
+}
+
+/// The value of the `b=` line of one kind.
+fn bandwidth(lines: &[Bandwidth], kind: &str) -> Option<u64> {
+    let mut lines = lines.iter();
+    lines.find(|line| line.kind() == kind).map(Bandwidth::value)
+}
+
+/// RFC 9429 §5.10: `TIAS` (RFC 3890), else `AS` without RTCP and the headers of 50 packets a second. Less than these
+/// headers take is nothing. `CT` means nothing here.
+fn most_bitrate(lines: &[Bandwidth]) -> Option<u64> {
+    bandwidth(lines, "TIAS").or_else(|| {
+        let kbps = bandwidth(lines, "AS")?;
+        let without_rtcp = kbps.saturating_mul(1000).saturating_mul(95) / 100;
+        Some(without_rtcp.saturating_sub(50 * 40 * 8))
+    })
 }
 
 fn from_direction(direction: a::Direction) -> TransceiverDirection {
@@ -370,6 +393,9 @@ fn write_section(section: &Section) -> MediaDescription {
             Setup::Active => a::Setup::Active,
             Setup::Passive => a::Setup::Passive,
         });
+    }
+    if let Some(id) = &section.tls_id {
+        media.attributes.add(a::TlsId(id.clone()));
     }
     match section.kind {
         SectionKind::Application => {

@@ -5,6 +5,7 @@ mod bundle;
 mod captured;
 pub(crate) mod explore;
 mod model;
+mod rfc9429;
 mod simulcast;
 
 use super::*;

@@ -102,7 +102,7 @@ fn signed(magnitude: i32, negative: bool) -> i16 {
     if negative { -magnitude } else { magnitude }
 }
 
-/// An encoder of packets of 20 ms. It takes sound of any rate, channels and length.
+/// An encoder. It takes sound of any rate, channels and length.
 pub struct Encoder {
     law: Law,
     packet: Duration,
@@ -110,9 +110,24 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder of this law.
+    /// An encoder of this law, into packets of 20 ms.
     pub fn new(law: Law) -> Self {
-        let packet = Duration::from_millis(20);
+        Self::of(law, Duration::from_millis(20))
+    }
+
+    /// An encoder of this law, into packets of a whole number of milliseconds up to 200 (RFC 3551 §4.2).
+    pub fn with_packet_duration(law: Law, packet: Duration) -> Result<Self, ConfigError> {
+        let millis = packet.as_millis() as u64;
+        if !(1..=200).contains(&millis) || packet != Duration::from_millis(millis) {
+            return Err(ConfigError::Unsupported {
+                setting: "packet",
+                problem: "is 1 to 200 whole milliseconds".into(),
+            });
+        }
+        Ok(Self::of(law, packet))
+    }
+
+    fn of(law: Law, packet: Duration) -> Self {
         Encoder {
             law,
             packet,

@@ -59,6 +59,10 @@ pub struct EncoderConfig {
     pub fec: bool,
     /// Whether nothing is sent while nobody speaks.
     pub dtx: bool,
+    /// Whether every packet has the same size.
+    pub cbr: bool,
+    /// The highest sample rate that is played, in Hz: nothing above half of it is encoded.
+    pub max_playback_rate: u32,
     /// What part of the packets is expected to be lost, 0.0 to 1.0.
     pub expected_loss: f64,
     /// Work to invest, 0 to 10.
@@ -74,6 +78,8 @@ impl Default for EncoderConfig {
             application: Application::Voip,
             fec: true,
             dtx: false,
+            cbr: false,
+            max_playback_rate: 48_000,
             expected_loss: 0.0,
             complexity: 9,
         }
@@ -114,6 +120,10 @@ impl Encoder {
             opus::Encoder::new(Self::SAMPLE_RATE, channels, application).map_err(config_error)?;
         inner.set_inband_fec(config.fec).map_err(config_error)?;
         inner.set_dtx(config.dtx).map_err(config_error)?;
+        inner.set_vbr(!config.cbr).map_err(config_error)?;
+        inner
+            .set_max_bandwidth(bandwidth(config.max_playback_rate))
+            .map_err(config_error)?;
         inner
             .set_complexity(config.complexity.into())
             .map_err(config_error)?;
@@ -135,6 +145,17 @@ impl Encoder {
     /// How it encodes now.
     pub fn config(&self) -> &EncoderConfig {
         &self.config
+    }
+}
+
+/// The audio bandwidth that makes full use of a sample rate (RFC 6716 §2, table 1).
+fn bandwidth(rate: u32) -> opus::Bandwidth {
+    match rate {
+        ..=8_000 => opus::Bandwidth::Narrowband,
+        8_001..=12_000 => opus::Bandwidth::Mediumband,
+        12_001..=16_000 => opus::Bandwidth::Wideband,
+        16_001..=24_000 => opus::Bandwidth::Superwideband,
+        _ => opus::Bandwidth::Fullband,
     }
 }
 

@@ -95,8 +95,8 @@ pub use identity::{
 };
 pub use peer_connection::{Builder, PeerConnection, TransceiverInit};
 pub use rtp_parameters::{
-    DegradationPreference, EncodingOptions, RtcpParameters, RtpCapabilities, RtpCodec,
-    RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionCapability,
+    DegradationPreference, EncodingOptions, ResolutionRestriction, RtcpParameters, RtpCapabilities,
+    RtpCodec, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionCapability,
     RtpHeaderExtensionParameters, RtpReceiveParameters, RtpSendParameters, SetParameterOptions,
 };
 pub use rtp_receiver::{EncodedFrames, RtpReceiver};

@@ -458,9 +458,17 @@ impl PeerConnection {
     /// `removeTrack`.
     ///
     /// # Errors
-    /// `InvalidStateError` when closed.
+    /// `InvalidStateError` when closed; `InvalidAccessError` for a sender of another connection.
     pub fn remove_track(&self, sender: &RtpSender) -> Result<(), Error> {
         let transceiver = self.connection.command(|session, _| {
+            if session.is_closed() {
+                return Err(Error::InvalidState("the connection is closed".into()));
+            }
+            if !sender.shared.belongs_to(&self.connection) {
+                return Err(Error::InvalidAccess(
+                    "the sender is that of another connection".into(),
+                ));
+            }
             session.remove_track(sender.id())?;
             Ok(self.registry.transceiver(session, sender.id()))
         })?;
@@ -517,17 +525,25 @@ impl PeerConnection {
         })
     }
 
-    /// `getSenders`.
+    fn transceivers_that_run(&self) -> Vec<RtpTransceiver> {
+        let mut transceivers = self.transceivers();
+        transceivers.retain(|transceiver| {
+            transceiver.current_direction() != Some(TransceiverDirection::Stopped)
+        });
+        transceivers
+    }
+
+    /// `getSenders`: those of transceivers that are not stopped.
     pub fn senders(&self) -> Vec<RtpSender> {
-        self.transceivers()
+        self.transceivers_that_run()
             .iter()
             .map(RtpTransceiver::sender)
             .collect()
     }
 
-    /// `getReceivers`.
+    /// `getReceivers`: those of transceivers that are not stopped.
     pub fn receivers(&self) -> Vec<RtpReceiver> {
-        self.transceivers()
+        self.transceivers_that_run()
             .iter()
             .map(RtpTransceiver::receiver)
             .collect()

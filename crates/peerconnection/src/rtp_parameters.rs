@@ -166,6 +166,16 @@ pub struct RtpHeaderExtensionParameters {
     pub(crate) direction: TransceiverDirection,
 }
 
+/// `RTCResolutionRestriction` (W3C WebRTC Extensions): a size that holds for upright and for wide pictures alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolutionRestriction {
+    /// The most pixels of one side, above 0.
+    pub max_width: u32,
+    /// The most pixels of the other side, above 0.
+    pub max_height: u32,
+}
+
 /// `RTCRtpEncodingParameters` (W3C WebRTC §5.2.4): one of the encodings that a sender produces.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -184,6 +194,17 @@ pub struct RtpEncodingParameters {
     /// By how much width and height are divided, at least 1.0; video only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_resolution_down_by: Option<f64>,
+    /// The most width and height, instead of `scale_resolution_down_by`; video only (W3C WebRTC Extensions,
+    /// `scaleResolutionDownTo`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_resolution_down_to: Option<ResolutionRestriction>,
+    /// The preferred length of a packet in milliseconds, or the next that the codec has; audio only (W3C WebRTC Extensions,
+    /// `ptime`). What the peer prefers when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ptime: Option<u32>,
+    /// Whether packets may get longer while there is little bitrate; audio only, and not with `ptime` (W3C WebRTC
+    /// Extensions, `adaptivePtime`).
+    pub adaptive_ptime: bool,
     /// Which of the agreed codecs to use; the first of them when `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub codec: Option<RtpCodec>,
@@ -201,6 +222,9 @@ impl Default for RtpEncodingParameters {
             max_bitrate: None,
             max_framerate: None,
             scale_resolution_down_by: None,
+            scale_resolution_down_to: None,
+            ptime: None,
+            adaptive_ptime: false,
             codec: None,
             priority: Priority::Low,
             network_priority: Priority::Low,
@@ -209,6 +233,20 @@ impl Default for RtpEncodingParameters {
 }
 
 impl RtpEncodingParameters {
+    /// By how much a picture of this size is scaled down in each dimension; never less than 1.0.
+    pub(crate) fn scale_for(&self, width: u32, height: u32) -> f64 {
+        let Some(most) = self.scale_resolution_down_to else {
+            return self.scale_resolution_down_by.unwrap_or(1.0).max(1.0);
+        };
+        // "Orientation agnostic": the longer side is held to the longer limit.
+        let (long, short) = (width.max(height), width.min(height));
+        let most_long = most.max_width.max(most.max_height).max(1);
+        let most_short = most.max_width.min(most.max_height).max(1);
+        let long = f64::from(long) / f64::from(most_long);
+        let short = f64::from(short) / f64::from(most_short);
+        long.max(short).max(1.0)
+    }
+
     /// The first of these codecs that this encoding may use: the one that it names, else the preferred one
     /// (W3C WebRTC §5.2.4, `codec`).
     pub(crate) fn choose<'c>(
@@ -227,12 +265,15 @@ impl RtpEncodingParameters {
 }
 
 /// The checks that `addTransceiver` and `setParameters` share, and the defaults that they fill in (W3C WebRTC §5.1,
-/// "addTransceiver sendEncodings validation steps"; §5.2, "setParameters validation steps").
+/// "addTransceiver sendEncodings validation steps"; §5.2, "setParameters validation steps"). The two name some errors
+/// differently: `invalid` makes those.
 pub(crate) fn check_encodings(
     kind: MediaKind,
     encodings: &mut [RtpEncodingParameters],
+    invalid: impl Fn(String) -> Error,
     default_scale: impl Fn(usize) -> f64,
 ) -> Result<(), Error> {
+    check_extensions(kind, encodings).map_err(|problem| invalid(problem.into()))?;
     for encoding in encodings.iter_mut() {
         if kind == MediaKind::Audio {
             encoding.scale_resolution_down_by = None;
@@ -257,6 +298,38 @@ pub(crate) fn check_encodings(
                 .scale_resolution_down_by
                 .get_or_insert_with(|| default_scale(index));
         }
+    }
+    Ok(())
+}
+
+/// What `InvalidModificationError` says of an encoding that wants a fixed packet time and one that changes.
+pub(crate) const PTIME_TWICE: &str = "ptime is set, and adaptive_ptime as well";
+
+/// The checks of W3C WebRTC Extensions, "RTCRtpEncodingParameters extensions".
+fn check_extensions(
+    kind: MediaKind,
+    encodings: &mut [RtpEncodingParameters],
+) -> Result<(), &'static str> {
+    for encoding in encodings.iter_mut() {
+        match kind {
+            MediaKind::Audio => encoding.scale_resolution_down_to = None,
+            MediaKind::Video => (encoding.ptime, encoding.adaptive_ptime) = (None, false),
+        }
+    }
+    let restricted = |encoding: &RtpEncodingParameters| encoding.scale_resolution_down_to.is_some();
+    if encodings.iter().any(restricted)
+        && !encodings
+            .iter()
+            .all(|encoding| !encoding.active || restricted(encoding))
+    {
+        return Err("scale_resolution_down_to is for all active encodings or for none");
+    }
+    if encodings
+        .iter()
+        .filter_map(|encoding| encoding.scale_resolution_down_to)
+        .any(|most| most.max_width == 0 || most.max_height == 0)
+    {
+        return Err("scale_resolution_down_to has a side of no pixels");
     }
     Ok(())
 }
@@ -419,6 +492,28 @@ mod tests {
         assert!(!opus.dictionary_match(&codec("audio/opus", "minptime=20;useinbandfec=1"), false));
         assert!(opus.dictionary_match(&codec("audio/opus", "minptime=20"), true));
         assert!(!opus.dictionary_match(&codec("audio/opus", ""), true));
+    }
+
+    #[test]
+    fn scale_resolution_down_to_fits_pictures_of_either_orientation_and_never_upscales() {
+        let encoding = |max_width, max_height| RtpEncodingParameters {
+            scale_resolution_down_by: Some(8.0),
+            scale_resolution_down_to: Some(ResolutionRestriction {
+                max_width,
+                max_height,
+            }),
+            ..RtpEncodingParameters::default()
+        };
+        assert_eq!(encoding(640, 360).scale_for(1280, 720), 2.0);
+        assert_eq!(encoding(360, 640).scale_for(1280, 720), 2.0);
+        assert_eq!(encoding(640, 360).scale_for(720, 1280), 2.0);
+        assert_eq!(encoding(640, 180).scale_for(1280, 720), 4.0);
+        assert_eq!(encoding(1920, 1080).scale_for(1280, 720), 1.0);
+        let by = RtpEncodingParameters {
+            scale_resolution_down_by: Some(3.0),
+            ..RtpEncodingParameters::default()
+        };
+        assert_eq!(by.scale_for(1280, 720), 3.0);
     }
 
     #[test]

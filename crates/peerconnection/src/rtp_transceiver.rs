@@ -7,7 +7,7 @@ pub use packets::{RtpPacket, RtpPackets};
 use crate::driver::Connection;
 use crate::encoded_transform::RtcEncodedFrame;
 use crate::error::Error;
-use crate::pipeline::{self, Decoding, Encoding};
+use crate::pipeline::{self, Decoding, Encoding, Offset, Timeline};
 use crate::rtp_parameters::{RtpCodec, RtpCodecParameters, RtpHeaderExtensionCapability};
 use crate::rtp_receiver::RtpReceiver;
 use crate::rtp_sender::RtpSender;
@@ -15,9 +15,10 @@ use crate::session::{EncodedSample, IncomingFrame, OutgoingFrame, Session, Trans
 use crate::states::TransceiverDirection;
 use crate::transports::{DtlsTransport, TransportListeners};
 use bytes::Bytes;
-use media::{EncodedFrame, MediaKind, MediaStreamTrack, TrackInit, TrackWriter};
+use media::{EncodedFrame, MediaKind, MediaStreamTrack, TrackInit, TrackState, TrackWriter};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// What the three handles of a transceiver share.
@@ -38,6 +39,7 @@ pub(crate) struct TransceiverShared {
 pub(crate) struct State {
     pub(crate) local_track: Option<MediaStreamTrack>,
     encoding: Option<Encoding>,
+    timeline: Timeline,
     writer: Option<Arc<TrackWriter>>,
     pub(crate) decoding: Option<Decoding>,
     /// An application that takes frames as they come off the wire.
@@ -98,11 +100,12 @@ impl TransceiverShared {
             .ok_or_else(|| Error::InvalidState("the connection is closed".into()))
     }
 
+    pub(crate) fn belongs_to(&self, connection: &Arc<Connection>) -> bool {
+        std::ptr::eq(self.connection.as_ptr(), Arc::as_ptr(connection))
+    }
+
     /// Runs a command on the session, if the connection still exists.
-    pub(crate) fn command<T>(
-        &self,
-        act: impl FnOnce(&mut Session, std::time::Instant) -> T,
-    ) -> Option<T> {
+    pub(crate) fn command<T>(&self, act: impl FnOnce(&mut Session, Instant) -> T) -> Option<T> {
         self.connection
             .upgrade()
             .map(|connection| connection.command(act))
@@ -116,6 +119,29 @@ impl TransceiverShared {
         let mut state = self.lock();
         state.local_track = track;
         state.encoding = encoding;
+    }
+
+    /// Whether the track that is sent has nothing to show: it is ended, disabled or muted (W3C WebRTC §5.2, `track`).
+    pub(crate) fn is_blank(&self) -> bool {
+        self.lock().local_track.as_ref().is_some_and(|track| {
+            !track.enabled() || track.muted() || track.ready_state() == TrackState::Ended
+        })
+    }
+
+    /// The time under which a frame of a track is sent.
+    pub(crate) fn place(
+        &self,
+        offset: &mut Offset,
+        now: Instant,
+        timestamp: Duration,
+        duration: Duration,
+    ) -> Duration {
+        self.lock().timeline.place(offset, now, timestamp, duration)
+    }
+
+    /// The time under which a frame is sent that no track gave.
+    pub(crate) fn place_between(&self, now: Instant) -> Duration {
+        self.lock().timeline.insert(now)
     }
 
     pub(crate) fn set_remote_muted(&self, muted: bool) {
@@ -183,7 +209,7 @@ impl TransceiverShared {
     }
 
     /// Tells the session something that leads to nothing.
-    pub(crate) fn note(&self, tell: impl FnOnce(&mut Session, std::time::Instant)) {
+    pub(crate) fn note(&self, tell: impl FnOnce(&mut Session, Instant)) {
         if let Some(connection) = self.connection.upgrade() {
             connection.note(tell);
         }
@@ -227,7 +253,13 @@ impl TransceiverShared {
     /// The transceiver is stopped, or the connection closed.
     pub(crate) fn end(&self) {
         self.end_packets();
-        *self.lock() = State::default();
+        let mut state = self.lock();
+        // `track` of the sender stays what it was (W3C WebRTC §5.4, "stop sending and receiving").
+        let local_track = state.local_track.take();
+        *state = State {
+            local_track,
+            ..State::default()
+        };
     }
 
     /// Hands a received frame to whoever takes it: the application, or the decoder.

@@ -1,9 +1,11 @@
 //! Sound: Opus and G.711.
 
-use super::{Clock, IDLE, Job};
+use super::audio_format::{AudioFormat, bitrate, g711_law};
+use super::{Clock, IDLE, Job, Offset};
+use crate::driver;
 use crate::rtp_parameters::RtpCodecParameters;
 use crate::rtp_transceiver::TransceiverShared;
-use crate::session::{DecodedSample, SourceSample};
+use crate::session::{DecodedSample, Session, SourceSample, TransceiverId};
 use codecs::{AudioDecoder, AudioEncoder, g711, opus};
 use media::channel::RecvTimeoutError;
 use media::{AudioFrame, AudioReceiver, Bitrate, TrackWriter};
@@ -12,8 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-/// What Opus takes when nothing limits it: transparent for speech, good for music.
-const USUAL_BITRATE: u64 = 48_000;
 /// What lost sound is made up for; a longer gap is silence.
 const MOST_CONCEALED: Duration = Duration::from_millis(120);
 
@@ -22,9 +22,10 @@ pub(super) fn encode(
     transceiver: &Weak<TransceiverShared>,
     stop: &AtomicBool,
 ) {
-    let mut encoder: Option<(String, Box<dyn AudioEncoder>)> = None;
-    let mut bitrate = None;
+    let mut encoder: Option<(AudioFormat, Box<dyn AudioEncoder>)> = None;
+    let (mut bitrate, mut loss) = (0, 0.0);
     let mut packets = Vec::new();
+    let mut offset = Offset::default();
     while !stop.load(Ordering::Relaxed) {
         let frame = match frames.recv_timeout(IDLE) {
             Ok(frame) => frame,
@@ -34,48 +35,46 @@ pub(super) fn encode(
         let Some(shared) = transceiver.upgrade() else {
             return;
         };
-        let id = shared.id();
-        let mut state = None;
+        let (now, duration) = (driver::now(), frame.duration());
+        let timestamp = shared.place(&mut offset, now, frame.timestamp(), duration);
+        let frame = frame.with_timestamp(timestamp);
+        // "MUST NOT send (audio)" of a track that is disabled or muted (W3C WebRTC §5.2, `track`).
+        let blank = shared.is_blank();
+        let mut plan = None;
         shared.note(|session, now| {
             let sample = SourceSample::Sound {
                 rms: frame.rms(),
-                duration: frame.duration(),
+                duration,
             };
-            session.note_source(now, id, sample);
-            if !session.can_send(id) {
-                return;
+            session.note_source(now, shared.id(), sample);
+            if !blank {
+                plan = Plan::new(session, shared.id(), frame.channels());
             }
-            state = session
-                .encoding_codec(id, None)
-                .map(|(codec, _)| codec.clone())
-                .filter(|_| {
-                    session
-                        .transceiver(id)
-                        .is_some_and(|view| view.encodings().next().is_some_and(|one| one.active))
-                })
-                .map(|codec| (codec, session.target_bitrate(id, None)));
         });
-        let Some((codec, target)) = state else {
-            continue;
-        };
+        let Some(plan) = plan else { continue };
         if encoder
             .as_ref()
-            .is_none_or(|(name, _)| *name != codec.codec.mime_type)
+            .is_none_or(|(format, _)| *format != plan.format)
         {
-            let Some(made) = new_encoder(&codec) else {
-                continue;
-            };
-            encoder = Some((codec.codec.mime_type.clone(), made));
-            bitrate = None;
+            match plan.format.encoder() {
+                Ok(made) => encoder = Some((plan.format, made)),
+                Err(error) => {
+                    tracing::error!(%error, "there is no encoder");
+                    continue;
+                }
+            }
+            (bitrate, loss) = (0, 0.0);
         }
         let Some((_, encoder)) = &mut encoder else {
             continue;
         };
-        // What the path carries and `max_bitrate` allow, up to what the encoder does of its own accord.
-        let target = target.unwrap_or(u64::MAX).min(USUAL_BITRATE);
-        if bitrate != Some(target) {
-            bitrate = Some(target);
-            encoder.set_bitrate(Bitrate::from_bps(target));
+        if bitrate != plan.bitrate {
+            bitrate = plan.bitrate;
+            encoder.set_bitrate(Bitrate::from_bps(bitrate));
+        }
+        if loss != plan.loss {
+            loss = plan.loss;
+            encoder.set_expected_loss(loss);
         }
         packets.clear();
         if let Err(error) = encoder.encode(&frame, &mut packets) {
@@ -87,18 +86,31 @@ pub(super) fn encode(
     }
 }
 
-fn new_encoder(codec: &RtpCodecParameters) -> Option<Box<dyn AudioEncoder>> {
-    let name = codec.codec.name();
-    if name.eq_ignore_ascii_case("opus") {
-        return match opus::Encoder::new(opus::EncoderConfig::default()) {
-            Ok(encoder) => Some(Box::new(encoder)),
-            Err(error) => {
-                tracing::error!(%error, "there is no Opus encoder");
-                None
-            }
-        };
+/// How a piece of sound is encoded.
+struct Plan {
+    format: AudioFormat,
+    bitrate: u64,
+    /// What part of the packets the peer missed lately.
+    loss: f64,
+}
+
+impl Plan {
+    /// `None` while nothing is to be sent.
+    fn new(session: &mut Session, id: TransceiverId, channels: u16) -> Option<Self> {
+        if !session.can_send(id) {
+            return None;
+        }
+        let view = session.transceiver(id)?;
+        let encoding = view.encodings().next().filter(|one| one.active)?;
+        let codec = &encoding.choose(view.send_codecs())?.codec;
+        let bitrate = bitrate(codec, session.target_bitrate(id, None));
+        let packet_time = view.packet_time();
+        Some(Plan {
+            format: AudioFormat::new(codec, encoding, packet_time, channels, bitrate)?,
+            bitrate,
+            loss: session.reported_loss(id),
+        })
     }
-    g711_law(name).map(|law| Box::new(g711::Encoder::new(law)) as Box<dyn AudioEncoder>)
 }
 
 fn new_decoder(codec: &RtpCodecParameters) -> Option<Box<dyn AudioDecoder>> {
@@ -113,16 +125,6 @@ fn new_decoder(codec: &RtpCodecParameters) -> Option<Box<dyn AudioDecoder>> {
         };
     }
     g711_law(name).map(|law| Box::new(g711::Decoder::new(law)) as Box<dyn AudioDecoder>)
-}
-
-fn g711_law(name: &str) -> Option<g711::Law> {
-    if name.eq_ignore_ascii_case("pcmu") {
-        Some(g711::Law::Mu)
-    } else if name.eq_ignore_ascii_case("pcma") {
-        Some(g711::Law::A)
-    } else {
-        None
-    }
 }
 
 pub(super) fn decode(

@@ -3,7 +3,11 @@
 //! A codec call takes milliseconds; on threads of their own they delay neither the network nor each other.
 
 mod audio;
+mod audio_format;
+mod timeline;
 mod video;
+
+pub(crate) use timeline::{Offset, Timeline};
 
 use crate::rtp_parameters::RtpCodecParameters;
 use crate::rtp_transceiver::{ReceivedFrame, TransceiverShared};

@@ -1,6 +1,6 @@
 //! Pictures: VP8, in as many encodings as the sender has.
 
-use super::{Clock, IDLE, Job};
+use super::{Clock, IDLE, Job, Offset};
 use crate::driver;
 use crate::rtp_parameters::{DegradationPreference, RtpEncodingParameters};
 use crate::rtp_transceiver::TransceiverShared;
@@ -11,7 +11,7 @@ use media::{Bitrate, TrackWriter, VideoFrame, VideoReceiver};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between keyframes that are asked for; a request is repeated until one comes.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
@@ -24,10 +24,16 @@ const TOO_LITTLE: f64 = 0.45;
 /// With this part of the usual bitrate of the step before, that is taken back.
 const ENOUGH: f64 = 0.75;
 const SMALLEST_SIDE: u32 = 90;
+/// Between two black pictures of a track that has nothing to show (W3C WebRTC §5.2, `track`).
+const BLACK_INTERVAL: Duration = Duration::from_secs(1);
+/// The size of those when the track has not shown any other.
+const USUAL_SIZE: (u32, u32) = (640, 480);
 
 /// What one encoding is to do with a picture.
 struct Plan {
     encoding: RtpEncodingParameters,
+    /// By how much the encoding asks pictures to be scaled down.
+    scale: f64,
     target: u64,
 }
 
@@ -44,33 +50,78 @@ struct Layer {
     last_picture: Option<Duration>,
 }
 
+/// The pictures of a track, and black ones in their place.
+struct Pictures {
+    frames: VideoReceiver,
+    offset: Offset,
+    size: (u32, u32),
+    /// When the last black one was made, while the track has nothing to show.
+    black: Option<Instant>,
+}
+
+impl Pictures {
+    /// The next picture to encode, if one comes soon.
+    fn next(&mut self, transceiver: &Weak<TransceiverShared>) -> Option<VideoFrame> {
+        let picture = match self.frames.recv_timeout(IDLE) {
+            Ok(picture) => Some(picture),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(_) => {
+                // A track that has ended is black for as long as it is sent.
+                std::thread::park_timeout(IDLE);
+                None
+            }
+        };
+        let shared = transceiver.upgrade()?;
+        let now = driver::now();
+        if let Some(picture) = &picture {
+            self.size = (picture.width(), picture.height());
+            let sample = SourceSample::Picture {
+                width: picture.width(),
+                height: picture.height(),
+            };
+            shared.note(|session, now| session.note_source(now, shared.id(), sample));
+        }
+        if !shared.is_blank() {
+            self.black = None;
+            let picture = picture?;
+            let own = picture.timestamp();
+            let time = shared.place(&mut self.offset, now, own, Duration::ZERO);
+            return Some(picture.with_timestamp(time));
+        }
+        if self
+            .black
+            .is_some_and(|last| now.saturating_duration_since(last) < BLACK_INTERVAL)
+        {
+            return None;
+        }
+        self.black = Some(now);
+        let (width, height) = self.size;
+        VideoFrame::black(width, height, shared.place_between(now)).ok()
+    }
+}
+
 pub(super) fn encode(
-    mut frames: VideoReceiver,
+    frames: VideoReceiver,
     transceiver: &Weak<TransceiverShared>,
     stop: &AtomicBool,
 ) {
     let mut layers: Vec<Layer> = Vec::new();
+    let mut pictures = Pictures {
+        frames,
+        offset: Offset::default(),
+        size: USUAL_SIZE,
+        black: None,
+    };
     while !stop.load(Ordering::Relaxed) {
-        let picture = match frames.recv_timeout(IDLE) {
-            Ok(picture) => picture,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(_) => return,
-        };
+        let picture = pictures.next(transceiver);
         let Some(shared) = transceiver.upgrade() else {
             return;
         };
+        let Some(picture) = picture else { continue };
         let id = shared.id();
         let mut plans = Vec::new();
         let mut preference = DegradationPreference::default();
-        shared.note(|session, now| {
-            session.note_source(
-                now,
-                id,
-                SourceSample::Picture {
-                    width: picture.width(),
-                    height: picture.height(),
-                },
-            );
+        shared.note(|session, _| {
             plans = plan(session, id, &picture);
             preference = session.degradation_preference(id);
         });
@@ -112,7 +163,7 @@ fn plan(session: &mut Session, id: TransceiverId, picture: &VideoFrame) -> Vec<P
     };
     let encodings: Vec<RtpEncodingParameters> = view.encodings().cloned().collect();
     for encoding in &encodings {
-        let scale = encoding.scale_resolution_down_by.unwrap_or(1.0).max(1.0);
+        let scale = encoding.scale_for(picture.width(), picture.height());
         let demand = match encoding.active {
             true => usual_bitrate(picture, scale),
             false => 0,
@@ -128,12 +179,16 @@ fn plan(session: &mut Session, id: TransceiverId, picture: &VideoFrame) -> Vec<P
                 .is_some_and(|(codec, _)| codec.codec.name().eq_ignore_ascii_case("VP8"))
         })
         .map(|encoding| {
-            let scale = encoding.scale_resolution_down_by.unwrap_or(1.0).max(1.0);
+            let scale = encoding.scale_for(picture.width(), picture.height());
             let usual = usual_bitrate(picture, scale);
             let target = session
                 .target_bitrate(id, encoding.rid.as_deref())
                 .map_or(usual, |target| target.min(usual));
-            Plan { encoding, target }
+            Plan {
+                encoding,
+                scale,
+                target,
+            }
         })
         .collect()
 }
@@ -174,11 +229,7 @@ impl Layer {
             self.sending = false;
             return true;
         }
-        let scale = plan
-            .encoding
-            .scale_resolution_down_by
-            .unwrap_or(1.0)
-            .max(1.0);
+        let scale = plan.scale;
         if !several {
             self.adapt(now, picture, scale, plan.target);
         }
@@ -304,8 +355,8 @@ fn size(picture: &VideoFrame, factor: f64) -> Option<(u32, u32)> {
     if factor <= 1.0 {
         return None;
     }
-    // Even sides, as chroma has half of them.
-    let side = |side: u32| ((f64::from(side) / factor / 2.0).round() as u32 * 2).max(2);
+    // "MUST NOT transmit video larger than the integer part of the scaled width and height" (W3C WebRTC §5).
+    let side = |side: u32| ((f64::from(side) / factor) as u32).max(1);
     Some((side(picture.width()), side(picture.height())))
 }
 

@@ -1,5 +1,6 @@
 //! Which codecs and header extensions this side knows, and what two sides have in common.
 
+use super::transceiver::PacketTime;
 use crate::rtp_parameters::{
     RtpCodec, RtpCodecParameters, RtpHeaderExtensionCapability, RtpHeaderExtensionParameters,
 };
@@ -59,6 +60,15 @@ pub(crate) struct Known {
 
 const VIDEO_FEEDBACK: &[&str] = &["transport-cc", "ccm fir", "nack", "nack pli"];
 
+/// What descriptions of this side ask for: the least of what its codecs take (RFC 9429 §5.2.1), which is that of Opus
+/// (RFC 7587 §6.1).
+pub(crate) fn packet_time(kind: MediaKind) -> PacketTime {
+    PacketTime {
+        preferred: None,
+        most: (kind == MediaKind::Audio).then_some(120.0),
+    }
+}
+
 /// All codecs of one kind, the preferred one first.
 pub(crate) fn known(kind: MediaKind) -> Vec<Known> {
     let codec = |mime_type: &str, clock_rate, channels, fmtp: &str| RtpCodec {
@@ -71,7 +81,12 @@ pub(crate) fn known(kind: MediaKind) -> Vec<Known> {
         MediaKind::Audio => vec![
             // RFC 7587 §7: opus is always 48000/2 in SDP.
             Known {
-                codec: codec("audio/opus", 48_000, Some(2), "minptime=10;useinbandfec=1"),
+                codec: codec(
+                    "audio/opus",
+                    48_000,
+                    Some(2),
+                    "minptime=10;stereo=1;useinbandfec=1",
+                ),
                 payload_type: 111,
                 feedback: &["transport-cc"],
                 rtx: None,
@@ -272,6 +287,27 @@ pub(crate) fn answered_codecs(
     offered: &[RtpCodecParameters],
     preferences: &[RtpCodec],
 ) -> Vec<RtpCodecParameters> {
+    common_codecs(kind, offered, preferences, answered_fmtp)
+}
+
+/// What this side may send of what the peer's description takes, in the same order, but as the peer wants to receive it
+/// (W3C WebRTC §5.2.9: "for an RTCRtpSender, the sdpFmtpLine parameters come from the remote description").
+pub(crate) fn sent_codecs(
+    kind: MediaKind,
+    described: &[RtpCodecParameters],
+    preferences: &[RtpCodec],
+) -> Vec<RtpCodecParameters> {
+    common_codecs(kind, described, preferences, |_, theirs| {
+        theirs.sdp_fmtp_line.clone()
+    })
+}
+
+fn common_codecs(
+    kind: MediaKind,
+    offered: &[RtpCodecParameters],
+    preferences: &[RtpCodec],
+    fmtp: impl Fn(&RtpCodec, &RtpCodec) -> String,
+) -> Vec<RtpCodecParameters> {
     let known = in_order_of(preferences, known(kind));
     let mut common: Vec<(usize, RtpCodecParameters)> = offered
         .iter()
@@ -293,7 +329,7 @@ pub(crate) fn answered_codecs(
             let codec = RtpCodecParameters {
                 payload_type: codec.payload_type,
                 codec: RtpCodec {
-                    sdp_fmtp_line: answered_fmtp(&known[place].codec, &codec.codec),
+                    sdp_fmtp_line: fmtp(&known[place].codec, &codec.codec),
                     ..codec.codec.clone()
                 },
                 feedback,

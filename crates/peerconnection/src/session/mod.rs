@@ -42,6 +42,7 @@ pub use rtp::send::OutgoingPacket;
 pub use samples::RtpSource;
 pub(crate) use samples::{DecodedSample, EncodedSample, SourceSample};
 pub use sctp::datachannel::{ChannelConfig, ChannelId, ChannelState, Message, MessageKind};
+pub(crate) use transceiver::PacketTime;
 pub use transceiver::TransceiverId;
 pub use transceiver_view::TransceiverView;
 pub use transport::Transmit;

@@ -5,7 +5,7 @@ use super::transceiver::{Transceiver, TransceiverId};
 use super::{Event, Session, capabilities, codecs};
 use crate::error::Error;
 use crate::rtp_parameters::{
-    DegradationPreference, RtcpParameters, RtpCodec, RtpCodecParameters,
+    DegradationPreference, PTIME_TWICE, RtcpParameters, RtpCodec, RtpCodecParameters,
     RtpHeaderExtensionCapability, RtpReceiveParameters, RtpSendParameters, SetParameterOptions,
     check_encodings,
 };
@@ -120,7 +120,13 @@ impl Session {
         {
             return Err(modified("an encoding names a codec that was not agreed"));
         }
-        check_encodings(kind, &mut encodings, |_| 1.0)?;
+        if encodings
+            .iter()
+            .any(|one| one.adaptive_ptime && one.ptime.is_some())
+        {
+            return Err(modified(PTIME_TWICE));
+        }
+        check_encodings(kind, &mut encodings, Error::InvalidModification, |_| 1.0)?;
         let keyframes: &[_] = match kind {
             MediaKind::Audio => &[],
             MediaKind::Video => &options.encoding_options,
@@ -208,6 +214,15 @@ impl Session {
             .iter()
             .find(|encoding| rid.is_none() || encoding.parameters.rid.as_deref() == rid)?;
         Some((encoding.parameters.choose(&sender.codecs)?, encoding.ssrc))
+    }
+
+    /// What part of a sender's packets the peer missed, by its last reports: 0.0 to 1.0.
+    pub(crate) fn reported_loss(&self, id: TransceiverId) -> f64 {
+        let outgoing = self.media.outgoing().iter();
+        outgoing
+            .filter(|outgoing| outgoing.transceiver == id)
+            .filter_map(|outgoing| Some(outgoing.stream.stats().remote?.fraction_lost))
+            .fold(0.0, f64::max)
     }
 
     /// The streams that a sender sends.

@@ -53,6 +53,8 @@ pub(crate) struct Sender {
     pub(crate) extensions: Vec<RtpHeaderExtensionParameters>,
     /// Whether the peer takes RTCP of reduced size.
     pub(crate) reduced_size: bool,
+    /// The packets that the peer asks for.
+    pub(crate) packet_time: PacketTime,
     pub(crate) degradation_preference: Option<DegradationPreference>,
     /// `[[LastReturnedParameters]]`.
     pub(crate) last_returned: Option<RtpSendParameters>,
@@ -64,6 +66,15 @@ pub(crate) struct Encoding {
     pub(crate) parameters: RtpEncodingParameters,
     pub(crate) ssrc: u32,
     pub(crate) rtx: u32,
+}
+
+/// The packets that a description asks for, in ms.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct PacketTime {
+    /// `a=ptime` (RFC 8866 §6.4).
+    pub(crate) preferred: Option<f64>,
+    /// `a=maxptime` (RFC 8866 §6.5).
+    pub(crate) most: Option<f64>,
 }
 
 /// The receiving half.

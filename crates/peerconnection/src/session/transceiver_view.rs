@@ -1,6 +1,6 @@
 //! What can be seen of a transceiver.
 
-use super::transceiver::{Transceiver, TransceiverId};
+use super::transceiver::{PacketTime, Transceiver, TransceiverId};
 use crate::rtp_parameters::{RtpCodecParameters, RtpEncodingParameters};
 use crate::states::TransceiverDirection;
 use media::MediaKind;
@@ -66,6 +66,11 @@ impl<'a> TransceiverView<'a> {
             .encodings
             .iter()
             .map(|encoding| &encoding.parameters)
+    }
+
+    /// The packets that the peer asks for.
+    pub(crate) fn packet_time(&self) -> PacketTime {
+        self.0.sender.packet_time
     }
 
     /// Whether media may be sent now.

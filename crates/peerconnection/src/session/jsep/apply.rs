@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::rtp_parameters::{
     RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters,
 };
-use crate::session::codecs::{answered_codecs, answered_extensions, negotiated_extensions};
+use crate::session::codecs::{answered_extensions, negotiated_extensions, sent_codecs};
 use crate::session::transceiver::TransceiverId;
 use crate::states::{SignalingState, TransceiverDirection};
 
@@ -72,7 +72,8 @@ impl Jsep {
                 notices.push(Notice::Mute(transceiver.id));
             }
             transceiver.sender.codecs =
-                answered_codecs(transceiver.kind, &offered.codecs, &transceiver.preferences);
+                sent_codecs(transceiver.kind, &offered.codecs, &transceiver.preferences);
+            transceiver.sender.packet_time = offered.packet_time;
             transceiver.sender.extensions = sendable(answered_extensions(
                 &transceiver.extensions_to_negotiate,
                 &offered.extensions,
@@ -174,7 +175,8 @@ impl Jsep {
             if !offer {
                 prune_layers(&mut transceiver.sender.encodings, section);
                 transceiver.sender.codecs =
-                    answered_codecs(kind, &section.codecs, &transceiver.preferences);
+                    sent_codecs(kind, &section.codecs, &transceiver.preferences);
+                transceiver.sender.packet_time = section.packet_time;
                 transceiver.sender.extensions = sendable(answered_extensions(
                     &transceiver.extensions_to_negotiate,
                     &section.extensions,

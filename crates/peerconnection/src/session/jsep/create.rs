@@ -180,6 +180,7 @@ impl Jsep {
         section.extensions = self
             .numbers
             .offered_extensions(&transceiver.extensions_to_negotiate);
+        section.packet_time = codecs::packet_time(transceiver.kind);
         self.describe_sender(&mut section, transceiver);
         if transceiver.sender.encodings.len() > 1 {
             let rids: Vec<String> = transceiver
@@ -457,6 +458,7 @@ impl Jsep {
                     .direction
                     .intersect(offered.direction.reversed());
                 section.transceiver = Some(transceiver.id);
+                section.packet_time = codecs::packet_time(*kind);
                 self.describe_sender(&mut section, transceiver);
                 answer_simulcast(&mut section, offered, transceiver);
                 section

@@ -16,11 +16,11 @@ pub(crate) use model::{Described, Section, SectionKind, Setup};
 pub(crate) use text::to_description;
 
 use super::codecs::{self, Numbers};
-use super::transceiver::{Encoding, Receiver, Sender, Transceiver, TransceiverId};
+use super::transceiver::{Encoding, PacketTime, Receiver, Sender, Transceiver, TransceiverId};
 use crate::configuration::BundlePolicy;
 use crate::description::{SdpType, SessionDescription};
 use crate::error::{Error, RtcError, RtcErrorDetail};
-use crate::rtp_parameters::{RtpEncodingParameters, check_encodings};
+use crate::rtp_parameters::{PTIME_TWICE, RtpEncodingParameters, check_encodings};
 use crate::states::{SignalingState, TransceiverDirection};
 use media::MediaKind;
 use rand::rngs::StdRng;
@@ -410,6 +410,7 @@ impl Jsep {
                 encodings,
                 codecs: Vec::new(),
                 extensions: Vec::new(),
+                packet_time: PacketTime::default(),
                 reduced_size: false,
                 degradation_preference: None,
                 last_returned: None,
@@ -703,6 +704,12 @@ fn validated_encodings(
     if let Some(rid) = rids.iter().find(|rid| !well_formed(rid)) {
         return Err(Error::Type(format!("{rid:?} is no restriction identifier")));
     }
+    if encodings
+        .iter()
+        .any(|one| one.adaptive_ptime && one.ptime.is_some())
+    {
+        return Err(Error::InvalidModification(PTIME_TWICE.into()));
+    }
     if !rids.is_empty() && rids.len() != encodings.len() {
         return Err(Error::Type(
             "some encodings have a rid and some have none".into(),
@@ -712,11 +719,8 @@ fn validated_encodings(
         .iter()
         .enumerate()
         .any(|(index, rid)| rids[..index].contains(rid))
-        || (rids.is_empty() && encodings.len() > 1)
     {
-        return Err(Error::Type(
-            "several encodings need a rid each, and different ones".into(),
-        ));
+        return Err(Error::Type("two encodings have the same rid".into()));
     }
     let known = codecs::known(kind);
     if encodings.iter().any(|encoding| {
@@ -741,7 +745,7 @@ fn validated_encodings(
         MediaKind::Video => MOST_ENCODINGS,
     };
     let count = encodings.len().min(most);
-    check_encodings(kind, &mut encodings, |index| {
+    check_encodings(kind, &mut encodings, Error::Operation, |index| {
         if given {
             1.0
         } else {
@@ -749,8 +753,14 @@ fn validated_encodings(
         }
     })?;
     encodings.truncate(most);
-    if let [lone] = encodings.as_mut_slice() {
-        lone.rid = None;
+    match encodings.as_mut_slice() {
+        [lone] => lone.rid = None,
+        // Encodings without names are told apart by ones that are made up: on the wire they need them (RFC 8853 §5.1).
+        several => {
+            for (index, encoding) in several.iter_mut().enumerate() {
+                encoding.rid.get_or_insert_with(|| index.to_string());
+            }
+        }
     }
     Ok(encodings)
 }

@@ -4,7 +4,7 @@
 //! the types alone.
 
 use crate::rtp_parameters::{RtpCodecParameters, RtpHeaderExtensionParameters};
-use crate::session::TransceiverId;
+use crate::session::{PacketTime, TransceiverId};
 use crate::states::TransceiverDirection;
 use media::MediaKind;
 
@@ -121,6 +121,8 @@ pub(crate) struct Section {
     pub(crate) simulcast: Option<SimulcastLine>,
     pub(crate) sctp_port: Option<u16>,
     pub(crate) max_message_size: Option<u64>,
+    /// `a=ptime` and `a=maxptime` (RFC 8866 §6.4, §6.5).
+    pub(crate) packet_time: PacketTime,
     /// The transceiver a local section was written for, and the transport it uses.
     pub(crate) transceiver: Option<TransceiverId>,
     pub(crate) transport: usize,
@@ -158,6 +160,7 @@ impl Section {
             simulcast: None,
             sctp_port: None,
             max_message_size: None,
+            packet_time: PacketTime::default(),
             transceiver: None,
             transport: 0,
         }

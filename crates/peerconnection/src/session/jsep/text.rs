@@ -8,6 +8,7 @@ use super::{Applied, Described, Section, SectionKind, Setup, sdp_error};
 use crate::description::SessionDescription;
 use crate::error::Error;
 use crate::rtp_parameters::{RtpCodec, RtpCodecParameters, RtpHeaderExtensionParameters};
+use crate::session::PacketTime;
 use crate::states::TransceiverDirection;
 use ::sdp::attributes as a;
 use ::sdp::{Attribute, Bandwidth, Connection, MediaDescription, MediaLine, Origin};
@@ -186,6 +187,10 @@ fn read_media(
                 .collect(),
         });
     }
+    section.packet_time = PacketTime {
+        preferred: media.attributes.get::<a::Ptime>().map(|ptime| ptime.0),
+        most: media.attributes.get::<a::MaxPtime>().map(|ptime| ptime.0),
+    };
     section.extensions = media
         .extensions()
         .filter_map(|extension| {
@@ -460,6 +465,9 @@ fn write_media(media: &mut MediaDescription, section: &Section) {
     media.attributes.add(Attribute::flag("rtcp-mux"));
     media.attributes.add(Attribute::flag("rtcp-rsize"));
     write_codecs(media, section);
+    if let Some(most) = section.packet_time.most {
+        media.attributes.add(a::MaxPtime(most));
+    }
     for rid in &section.rids {
         let direction = if rid.send {
             a::RidDirection::Send

@@ -597,3 +597,42 @@ fn get_contributing_sources_names_who_is_in_a_mix_and_how_loud() {
             .is_empty()
     );
 }
+
+#[test]
+fn what_the_peer_wants_to_receive_is_what_a_sender_is_set_to() {
+    let (mut a, mut b) = (lone(), lone());
+    let (from, to) = (&mut a.session, &mut b.session);
+    let id = from
+        .add_transceiver(MediaKind::Audio, None, D::SendRecv, Vec::new(), Vec::new())
+        .expect("a transceiver");
+    let now = netsim::Network::new(1).now();
+    let offer = from.create_offer(&OfferOptions::default()).expect("offer");
+    assert!(
+        offer.sdp.contains("\r\na=maxptime:120\r\n"),
+        "{}",
+        offer.sdp
+    );
+    from.set_local_description(now, Some(offer.clone()))
+        .expect("set");
+    to.set_remote_description(now, &offer).expect("set");
+    let mut answer = to.create_answer().expect("an answer");
+    to.set_local_description(now, Some(answer.clone()))
+        .expect("set");
+    answer.sdp = answer
+        .sdp
+        .replace(
+            "minptime=10;stereo=1",
+            "minptime=10;maxaveragebitrate=20000",
+        )
+        .replace("a=maxptime:120", "a=ptime:40\r\na=maxptime:60");
+    from.set_remote_description(now, &answer).expect("set");
+    // W3C WebRTC §5.2.9: those of a sender come from the remote description, those of a receiver from the local one.
+    let sender = &from.sender_parameters(id).expect("parameters").codecs[0];
+    assert_eq!(sender.codec.fmtp("maxaveragebitrate"), Some("20000"));
+    assert_eq!(sender.codec.fmtp("stereo"), None);
+    let receiver = &from.receiver_parameters(id).codecs[0];
+    assert_eq!(receiver.codec.fmtp("stereo"), Some("1"));
+    let view = from.transceiver(id).expect("a transceiver");
+    let wanted = view.packet_time();
+    assert_eq!((wanted.preferred, wanted.most), (Some(40.0), Some(60.0)));
+}

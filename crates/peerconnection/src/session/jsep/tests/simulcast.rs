@@ -1,7 +1,7 @@
 //! Simulcast: encodings asked for here or by the peer, and what becomes of them (W3C WebRTC §5.1, §5.4.1; RFC 8853).
 
 use super::*;
-use crate::rtp_parameters::RtpCodec;
+use crate::rtp_parameters::{ResolutionRestriction, RtpCodec};
 
 fn encodings(rids: &[&str]) -> Vec<RtpEncodingParameters> {
     let named = |rid: &&str| RtpEncodingParameters {
@@ -32,6 +32,13 @@ fn layers(side: &Jsep, id: TransceiverId) -> Vec<(String, Option<f64>)> {
             )
         })
         .collect()
+}
+
+fn size(max_width: u32, max_height: u32) -> Option<ResolutionRestriction> {
+    Some(ResolutionRestriction {
+        max_width,
+        max_height,
+    })
 }
 
 fn named(layers: &[(&str, f64)]) -> Vec<(String, Option<f64>)> {
@@ -110,6 +117,33 @@ fn add_transceiver_send_encodings_validation_steps() {
     assert_eq!(trimmed[7], ("7".to_owned(), Some(1.0)));
     // 12: a lone encoding needs no name.
     assert_eq!(with(|it| it.truncate(1)), Ok(named(&[("", 1.0)])));
+    // Names are made up for encodings that have none: on the wire they need them.
+    let nameless = |it: &mut Vec<RtpEncodingParameters>| {
+        it.iter_mut().for_each(|encoding| encoding.rid = None);
+    };
+    assert_eq!(
+        with(nameless),
+        Ok(named(&[("0", 4.0), ("1", 2.0), ("2", 1.0)]))
+    );
+    // W3C WebRTC Extensions: restrictions are for all that are sent, and leave something.
+    let some = |it: &mut Vec<RtpEncodingParameters>| {
+        it[0].scale_resolution_down_to = size(320, 180);
+        it[1].scale_resolution_down_to = size(640, 360);
+        it[2].active = false;
+    };
+    assert!(with(some).is_ok());
+    assert_eq!(
+        with(|it| it[0].scale_resolution_down_to = size(320, 180)),
+        Err("OperationError")
+    );
+    let nothing = |it: &mut Vec<RtpEncodingParameters>| {
+        it.iter_mut()
+            .for_each(|encoding| encoding.scale_resolution_down_to = size(320, 0));
+    };
+    assert_eq!(with(nothing), Err("OperationError"));
+    let mut twice = encodings(&["a"]);
+    (twice[0].ptime, twice[0].adaptive_ptime) = (Some(20), true);
+    assert_eq!(add(&mut a, Audio, twice), Err("InvalidModificationError"));
     // 5: sound has neither size nor rate of frames.
     let mut given = encodings(&["a"]);
     given[0].scale_resolution_down_by = Some(0.5);

@@ -304,8 +304,8 @@ impl<V> Mux<V> {
                 }
                 true
             }
-            // A server knows one allocation of a socket (RFC 8656 §7.2).
-            (Class::Success, Method::ALLOCATE) => {
+            // A server knows one allocation of a socket (RFC 8656 §7.2), be it one that has moved there (RFC 8016).
+            (Class::Success, Method::ALLOCATE | Method::REFRESH) => {
                 self.asked.remove(&id);
                 true
             }

@@ -33,8 +33,23 @@ pub(crate) enum RelayState {
     Allocating { deadline: Instant },
     /// Has one.
     Allocated,
+    /// Has one, and takes it to another place.
+    Migrating { deadline: Instant, awaits: Awaits },
+    /// Has one, and no place to use it from.
+    Stranded,
     /// Has none, and why.
     Failed(String),
+}
+
+/// What a relay on its way to another place waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    /// A port of its own.
+    Port,
+    /// Its connection.
+    Connection,
+    /// The server's word.
+    Answer,
 }
 
 pub(crate) struct Relay {
@@ -45,7 +60,7 @@ pub(crate) struct Relay {
     /// The socket whose interface it belongs to: the base of its candidate.
     pub(crate) base: SocketAddr,
     pub(crate) state: RelayState,
-    /// How often the server has known an allocation of the port already.
+    /// How often it had to try another port, or another connection.
     pub(crate) moves: u8,
     pub(crate) client: Option<turn::Client>,
     /// Peers to be permitted once there is a client.
@@ -68,7 +83,23 @@ impl Relay {
         (self.client.as_ref()).is_some_and(|client| client.has_permission(peer.ip()))
     }
 
+    /// Whether the server lets the allocation move.
+    pub(crate) fn can_move(&self) -> bool {
+        (self.client.as_ref()).is_some_and(turn::Client::can_migrate)
+    }
+
+    /// Whether it is between two places.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(
+            self.state,
+            RelayState::Migrating { .. } | RelayState::Stranded
+        )
+    }
+
     pub(crate) fn open(&self, peer: SocketAddr, buf: &mut Vec<u8>) -> Option<RelayFrame> {
+        if self.is_away() {
+            return None;
+        }
         self.client.as_ref()?.open_frame(peer, buf)
     }
 
@@ -86,6 +117,7 @@ impl Relay {
         match self.state {
             RelayState::Connecting { deadline }
             | RelayState::Moving { deadline }
+            | RelayState::Migrating { deadline, .. }
             | RelayState::Allocating { deadline } => Some(deadline),
             _ => None,
         }

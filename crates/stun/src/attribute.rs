@@ -131,6 +131,8 @@ attribute_types! {
     THIRD_PARTY_AUTHORIZATION = 0x802e, "THIRD-PARTY-AUTHORIZATION";
     /// RFC 8016 §3.
     MOBILITY_TICKET = 0x8030, "MOBILITY-TICKET";
+    /// The ADDITIONAL-ADDRESS-FAMILY of servers older than its registration: coturn before 4.8; written, never read.
+    ADDITIONAL_ADDRESS_FAMILY_EARLY = 0x8032, "ADDITIONAL-ADDRESS-FAMILY";
     /// draft-thatcher-ice-renomination §3; the number browsers use.
     NOMINATION = 0xc001, "NOMINATION";
     /// Network id and cost, sent by libwebrtc in checks; read by nobody here.

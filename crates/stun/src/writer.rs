@@ -279,6 +279,14 @@ impl<'b> Writer<'b> {
         )
     }
 
+    /// ADDITIONAL-ADDRESS-FAMILY with the number that coturn knew it by until RFC 8656 had one (versions before 4.8).
+    pub fn additional_address_family_early(&mut self, family: Family) -> &mut Self {
+        self.attribute(
+            AttributeType::ADDITIONAL_ADDRESS_FAMILY_EARLY,
+            &[family.number(), 0, 0, 0],
+        )
+    }
+
     /// ADDRESS-ERROR-CODE.
     pub fn address_error_code(&mut self, family: Family, code: u16) -> &mut Self {
         let head = [

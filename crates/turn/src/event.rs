@@ -108,6 +108,10 @@ pub enum Event {
         /// ICMP code.
         code: u16,
     },
+    /// The server relays for the new local address (RFC 8016 §3.2.3); see [`crate::Client::migrate`].
+    Migrated,
+    /// The server does not let the allocation move, or did not answer; at the old address it may still serve.
+    MigrationFailed(Failure),
     /// The allocation is gone though nobody closed it.
     Lost(Failure),
     /// The allocation was closed.

@@ -76,6 +76,8 @@ impl Agent {
                     let relayed = relay.client.as_ref().and_then(turn::Client::relayed);
                     relayed.map_or_else(String::new, |addr| format!("relays at {addr}"))
                 }
+                RelayState::Migrating { .. } => "moves to this address".into(),
+                RelayState::Stranded => "waits for an address to move to".into(),
                 RelayState::Failed(why) => why.clone(),
             },
         });

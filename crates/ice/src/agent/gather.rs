@@ -158,7 +158,9 @@ impl Agent {
         for server in &mut self.stun_servers {
             server.requests.retain(|request| request.local != local);
         }
-        self.relays.retain(|relay| relay.base != local);
+        (self.relays).retain(|relay| {
+            relay.base != local || matches!(relay.state, crate::relay::RelayState::Stranded)
+        });
     }
 
     /// Sends what is due, one new request each Ta; gives up on servers that do not answer.
@@ -366,7 +368,7 @@ impl Agent {
 }
 
 /// Whether a socket can talk to a server at all.
-fn reaches(local: SocketAddr, server: SocketAddr) -> bool {
+pub(super) fn reaches(local: SocketAddr, server: SocketAddr) -> bool {
     let is_link_local = |addr: SocketAddr| match addr {
         SocketAddr::V6(addr) => addr.ip().is_unicast_link_local(),
         SocketAddr::V4(_) => false,

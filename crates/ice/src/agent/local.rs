@@ -111,6 +111,7 @@ impl Agent {
         });
         self.progress.touch(now);
         self.add_host(&config);
+        self.adopt_relays(now);
         self.gather_on(now, config.addr, config.protocol);
     }
 
@@ -301,7 +302,18 @@ impl Agent {
 
     pub(super) fn drop_socket(&mut self, now: Instant, addr: SocketAddr) {
         self.sockets.retain(|socket| socket.config.addr != addr);
-        let stays = |local: &Local| local.base != addr;
+        self.save_relays(now, addr);
+        self.stop_gathering_on(addr);
+        let relays: Vec<RelayId> = self.relays.iter().map(|relay| relay.id).collect();
+        self.drop_locals(now, |local| {
+            // That of a relay which waits for another socket stays.
+            local.base == addr && local.relay.is_none_or(|id| !relays.contains(&id))
+        });
+    }
+
+    /// Drops candidates with their pairs.
+    pub(super) fn drop_locals(&mut self, now: Instant, goes: impl Fn(&Local) -> bool) {
+        let stays = |local: &Local| !goes(local);
         for local in self.locals.iter().filter(|local| !stays(local)) {
             if let Some(announced) = &local.announced {
                 self.events
@@ -312,7 +324,6 @@ impl Agent {
             .filter(|local| !stays(local))
             .map(|local| local.id)
             .collect();
-        self.stop_gathering_on(addr);
         for pair in &mut self.pairs {
             if gone.contains(&pair.local) {
                 pair.fail(PairFailure::Disconnected);
@@ -338,8 +349,11 @@ impl Agent {
                     && local.base == path.local
                     && local.candidate.protocol == path.protocol
             }),
-            Route::Relayed { relay, .. } => self.locals.iter().find(|local| {
-                local.candidate.typ == CandidateType::Relayed && local.relay == Some(relay)
+            Route::Relayed { relay, peer } => self.locals.iter().find(|local| {
+                let own = local.candidate.address.ip();
+                local.candidate.typ == CandidateType::Relayed
+                    && local.relay == Some(relay)
+                    && own.is_some_and(|own| own.is_ipv4() == peer.is_ipv4())
             }),
         };
         found.map(|local| local.id)

@@ -6,6 +6,7 @@ mod explain;
 mod gather;
 pub(crate) mod ids;
 mod local;
+mod moves;
 mod nominate;
 mod pairs;
 mod relays;

@@ -197,7 +197,11 @@ impl Agent {
         let current = self.current.number;
         let best = (self.pairs.iter())
             .filter(|pair| pair.is_valid())
-            .max_by_key(|pair| (pair.generation == current, pair.nominated, pair.priority));
+            .max_by_key(|pair| {
+                let here = !self.is_away(pair.route);
+                let current = pair.generation == current;
+                (here, current, pair.nominated, pair.priority)
+            });
         let best = best.map(|pair| pair.id);
         if best == self.selected.as_ref().map(|selected| selected.id) {
             if self.nomination.concluded {

@@ -7,7 +7,7 @@ use crate::candidate::{CandidateType, Protocol};
 use crate::config::TransportPolicy;
 use crate::event::{DropReason, Event, Framing, Input, Path, Transmit};
 use crate::pair::{PairFailure, Route};
-use crate::relay::{Relay, RelayConfig, RelayState};
+use crate::relay::{Awaits, Relay, RelayConfig, RelayState};
 use rand::{SeedableRng, rngs::StdRng};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -78,6 +78,7 @@ impl Agent {
 
     fn allocate(&mut self, now: Instant, index: usize, deadline: Instant) {
         let rng = StdRng::from_rng(&mut self.rng);
+        let wants_both = self.wants_both_families();
         let Some(relay) = self.relays.get_mut(index) else {
             return;
         };
@@ -88,7 +89,8 @@ impl Agent {
         let credentials =
             turn::Credentials::password(&relay.config.username, &relay.config.password);
         let mut config = turn::Config::new(relay.config.addr, transport, credentials);
-        if relay.config.addr.is_ipv6() {
+        config.mobility = true;
+        if wants_both {
             config.families = turn::Families::Both;
         }
         let mut client = turn::Client::new(now, config, rng);
@@ -97,6 +99,18 @@ impl Agent {
         }
         relay.client = Some(client);
         relay.state = RelayState::Allocating { deadline };
+    }
+
+    /// Whether a relay shall have an IPv6 address, too: it is this side's only way to an IPv6 peer when it has no global address of
+    /// that family, or may not use it.
+    fn wants_both_families(&self) -> bool {
+        let is_global = |ip: IpAddr| match ip {
+            IpAddr::V4(_) => false,
+            // RFC 4291 §2.4: what is not set apart; 2000::/3 is what is given out.
+            IpAddr::V6(ip) => ip.segments()[0] & 0xe000 == 0x2000,
+        };
+        self.config.transport_policy == TransportPolicy::Relay
+            || !(self.sockets.iter()).any(|socket| is_global(socket.config.addr.ip()))
     }
 
     /// RFC 8656 §7.4: the server knows an allocation of the port, as of another connection on it or of one before a crash; another
@@ -108,46 +122,75 @@ impl Agent {
         local: Option<SocketAddr>,
     ) -> bool {
         let waits = |relay: &Relay| {
-            relay.base == beside && matches!(relay.state, RelayState::Moving { .. })
+            let awaits = Awaits::Port;
+            relay.base == beside
+                && match relay.state {
+                    RelayState::Moving { .. } => true,
+                    RelayState::Migrating { awaits: what, .. } => what == awaits,
+                    _ => false,
+                }
         };
         let Some(index) = self.relays.iter().position(waits) else {
             return false;
         };
         let Some(local) = local else {
             let why = "Allocation Mismatch, and there is no other port".into();
-            self.relay_failed(now, index, Some(ALLOCATION_MISMATCH), why);
+            self.relay_gives_up(now, index, Some(ALLOCATION_MISMATCH), why);
             return true;
         };
-        self.relays[index].local = local;
+        let relay = &mut self.relays[index];
+        relay.local = local;
+        if let RelayState::Migrating { .. } = relay.state {
+            let id = relay.id;
+            self.migrate(now, id);
+            return true;
+        }
         let deadline = now + self.config.timing.gather_timeout;
         self.allocate(now, index, deadline);
         true
     }
 
     pub(super) fn relay_connected(&mut self, now: Instant, index: usize) {
-        if let Some(RelayState::Connecting { deadline }) =
-            self.relays.get(index).map(|relay| &relay.state)
-        {
-            let deadline = *deadline;
-            self.allocate(now, index, deadline);
+        let Some(relay) = self.relays.get(index) else {
+            return;
+        };
+        match relay.state {
+            RelayState::Connecting { deadline } => self.allocate(now, index, deadline),
+            RelayState::Migrating {
+                awaits: Awaits::Connection,
+                ..
+            } => self.migrate(now, relay.id),
+            _ => {}
         }
     }
 
     pub(super) fn relay_disconnected(&mut self, now: Instant, index: usize) {
-        self.relay_failed(
-            now,
-            index,
-            None,
-            "the connection to the server is closed".into(),
-        );
+        if !self.reconnect_relay(now, index) {
+            let text = "the connection to the server is closed".into();
+            self.relay_gives_up(now, index, None, text);
+        }
+    }
+
+    /// What the relay waits for will not come.
+    fn relay_gives_up(&mut self, now: Instant, index: usize, code: Option<u16>, text: String) {
+        match self.relays.get(index).map(|relay| &relay.state) {
+            Some(RelayState::Migrating { .. }) => self.relay_left_behind(now, index, code, text),
+            _ => self.relay_failed(now, index, code, text),
+        }
     }
 
     /// Everything the clients want done, and what they report.
     pub(super) fn drive_relays(&mut self, now: Instant) {
-        for index in 0..self.relays.len() {
+        let ids: Vec<RelayId> = self.relays.iter().map(|relay| relay.id).collect();
+        for id in ids {
+            // One may have given way to another.
+            let Some(index) = self.relays.iter().position(|relay| relay.id == id) else {
+                continue;
+            };
             let relay = &mut self.relays[index];
             if relay.deadline().is_some_and(|deadline| deadline <= now) {
-                self.relay_failed(now, index, None, "the TURN server does not answer".into());
+                let text = "the TURN server does not answer".into();
+                self.relay_gives_up(now, index, None, text);
                 continue;
             }
             let Some(client) = &mut relay.client else {
@@ -161,7 +204,12 @@ impl Agent {
     }
 
     fn take_relay_events(&mut self, now: Instant, index: usize) {
+        let Some(id) = self.relays.get(index).map(|relay| relay.id) else {
+            return;
+        };
+        // One that cannot be taken along gives way to another.
         while let Some(event) = (self.relays.get_mut(index))
+            .filter(|relay| relay.id == id)
             .and_then(|relay| relay.client.as_mut())
             .and_then(turn::Client::poll_event)
         {
@@ -196,9 +244,12 @@ impl Agent {
                 let beside = relay.base;
                 self.events.push_back(Event::OpenPort { beside });
             }
-            turn::Event::AllocationFailed(failure) | turn::Event::Lost(failure) => {
-                self.relay_failed(now, index, failure.code, failure.reason);
+            turn::Event::AllocationFailed(failure)
+            | turn::Event::Lost(failure)
+            | turn::Event::MigrationFailed(failure) => {
+                self.relay_gives_up(now, index, failure.code, failure.reason);
             }
+            turn::Event::Migrated => self.relay_migrated(now, index),
             turn::Event::TryAlternate { server, .. } => {
                 let (base, mut config) = (relay.base, relay.config.clone());
                 config.addr = server;
@@ -265,7 +316,13 @@ impl Agent {
     }
 
     /// The relay is of no more use: neither are its candidates and pairs.
-    fn relay_failed(&mut self, now: Instant, index: usize, code: Option<u16>, text: String) {
+    pub(super) fn relay_failed(
+        &mut self,
+        now: Instant,
+        index: usize,
+        code: Option<u16>,
+        text: String,
+    ) {
         let Some(relay) = self.relays.get_mut(index) else {
             return;
         };
@@ -308,7 +365,7 @@ impl Agent {
         }
     }
 
-    fn pairs_of(&self, id: RelayId, ip: Option<IpAddr>) -> Vec<PairId> {
+    pub(super) fn pairs_of(&self, id: RelayId, ip: Option<IpAddr>) -> Vec<PairId> {
         (self.pairs.iter())
             .filter(|pair| match pair.route {
                 Route::Relayed { relay, peer } => {
@@ -412,6 +469,12 @@ impl Agent {
             let Some(client) = &mut relay.client else {
                 continue;
             };
+            match relay.state {
+                // There is nowhere to send from yet.
+                RelayState::Stranded => continue,
+                RelayState::Migrating { awaits, .. } if awaits != Awaits::Answer => continue,
+                _ => {}
+            }
             if let Some(transmit) = client.poll_transmit(now, buf) {
                 return Some(Transmit {
                     protocol: relay.config.protocol,

@@ -4,6 +4,7 @@ mod bad_input;
 mod common;
 mod connect;
 mod consent;
+mod moves;
 mod nat_matrix;
 mod relay;
 mod restart;

@@ -6,10 +6,12 @@ use ice::{
     Candidate, CandidateType, Event, GatheringState, Protocol, Role, Server, TransportPolicy,
 };
 use netsim::{HostConfig, LinkConfig, NatKind, Network};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 const STUN: &str = "198.51.100.1:3478";
 const TURN: &str = "198.51.100.2:3478";
+/// Where the TURN server relays IPv6, once it is told to.
+pub(crate) const TURN_V6: &str = "2001:db8::7";
 const DEAD: &str = "198.51.100.66:3478";
 
 pub(crate) fn stun() -> Server {
@@ -33,10 +35,11 @@ pub(crate) fn turn(protocol: Protocol) -> Server {
 pub(crate) fn add_servers(call: &mut Call, link: &LinkConfig) {
     for (addr, is_turn) in [(STUN, false), (TURN, true)] {
         let addr: SocketAddr = addr.parse().unwrap();
-        let host = call
-            .sim
-            .network
-            .add_host(HostConfig::new(addr.ip(), link.clone()));
+        let mut host = HostConfig::new(addr.ip(), link.clone());
+        if is_turn {
+            host = host.with_ip(TURN_V6.parse::<IpAddr>().unwrap());
+        }
+        let host = call.sim.network.add_host(host);
         let node = match is_turn {
             true => Node::Turn(Box::new(TurnServer::new(addr))),
             false => Node::Stun(StunServer::default()),
@@ -45,7 +48,7 @@ pub(crate) fn add_servers(call: &mut Call, link: &LinkConfig) {
     }
 }
 
-fn turn_server(call: &mut Call) -> &mut TurnServer {
+pub(crate) fn turn_server(call: &mut Call) -> &mut TurnServer {
     match &mut call.sim.endpoints[3] {
         Node::Turn(server) => server,
         _ => unreachable!("the fourth is the TURN server"),

@@ -209,3 +209,31 @@ fn an_interface_that_goes_down_and_an_ice_restart_lose_no_message() {
         down.elapsed()
     );
 }
+
+#[test]
+fn a_relay_goes_along_to_another_interface_without_an_ice_restart() {
+    for url in [TURN, "turn:203.0.113.1:3478?transport=tcp"] {
+        let Some(mut world) = World::new(Masquerade::Random, false) else {
+            return;
+        };
+        world.start_coturn_with("203.0.113.1", &["--mobility"]);
+        let call = Call::start(&world, &setup(&[url], IceTransportPolicy::Relay));
+        let before = call.both(Duration::from_secs(30), connected);
+        world.take_down("hostA", "lan");
+        let down = Instant::now();
+        std::thread::sleep(Duration::from_millis(1_500));
+        world.plug_in();
+        for (index, before) in before.iter().enumerate() {
+            let now = call.until(index, Duration::from_secs(25), |status| {
+                status.state == "connected" && status.received > before.received + 300
+            });
+            assert!(!now.restarted, "{now:?}");
+            // The same relayed address, from another interface (RFC 8016).
+            assert_eq!(now.address, before.address, "{url}: {now:?}");
+        }
+        println!(
+            "{url}: data flows, {:.1?} after the interface",
+            down.elapsed()
+        );
+    }
+}

@@ -38,6 +38,8 @@ pub(crate) struct Status {
     /// The types of the pair in use.
     pub(crate) local: String,
     pub(crate) remote: String,
+    /// The address of this side's candidate in it.
+    pub(crate) address: String,
     /// How the relay is reached, when this side relays.
     pub(crate) relay_protocol: String,
     /// The relay's server.
@@ -300,6 +302,7 @@ async fn report(pc: PeerConnection, received: Arc<AtomicU64>) {
             let (local, remote) = (pair.pair.local, pair.pair.remote);
             status.local = local.typ.to_string();
             status.remote = remote.typ.to_string();
+            status.address = format!("{}:{}", local.address, local.port);
             status.relay_protocol =
                 (local.relay_protocol).map_or_else(String::new, |p| p.to_string());
             status.url = local.url.map_or_else(String::new, |url| url.to_string());

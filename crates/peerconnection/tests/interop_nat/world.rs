@@ -85,7 +85,7 @@ impl World {
             self.masquerade(nat, masquerade);
         }
         if two_lans {
-            self.connect("natA", "hostA", "lan2", "10.3.0", 20);
+            self.plug_in();
         }
     }
 
@@ -135,6 +135,11 @@ impl World {
         self.execute(nat, "nft", &["-f", file.to_str().expect("a path")]);
     }
 
+    /// A second way from host A to its NAT.
+    pub(crate) fn plug_in(&self) {
+        self.connect("natA", "hostA", "lan2", "10.3.0", 20);
+    }
+
     pub(crate) fn take_down(&self, host: &str, interface: &str) {
         self.inside(host, &format!("link set {interface} down"));
     }
@@ -179,6 +184,11 @@ impl World {
 
     /// Starts a TURN server on an address, port 3478 (UDP, TCP) and 5349 (TLS); its certificate, DER.
     pub(crate) fn start_coturn(&mut self, address: &str) -> Vec<u8> {
+        self.start_coturn_with(address, &[])
+    }
+
+    /// As `start_coturn`, with more options.
+    pub(crate) fn start_coturn_with(&mut self, address: &str, options: &[&str]) -> Vec<u8> {
         let made = rcgen::generate_simple_self_signed(vec![address.to_owned()]);
         let made = made.expect("a certificate");
         let file = |what: &str| self.dir.join(format!("{address}.{what}"));
@@ -194,6 +204,7 @@ impl World {
             .arg(format!("--relay-ip={address}"))
             .args(["--no-cli", "--no-dtls", "--no-rfc5780"])
             .args(["--log-file=stdout", "--simple-log"])
+            .args(options)
             .arg(format!("--cert={}", cert.display()))
             .arg(format!("--pkey={}", key.display()))
             .arg(format!("--pidfile={}", file("pid").display()))

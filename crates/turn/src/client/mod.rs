@@ -17,7 +17,7 @@ use crate::config::{Config, Credentials, RelayProtocol, Transport};
 use crate::event::{DropReason, Event, Failure, Input, Stats, Transmit};
 use crate::frame::{self, Frame, Kind};
 use peers::Peers;
-use request::{Op, Request, Timer};
+use request::{Extras, Op, Request, Timer};
 
 /// Where a client stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,7 +105,8 @@ impl Client {
             stats: Stats::default(),
             config,
         };
-        client.start(now, Op::Allocate, 0);
+        let wanted = Extras::wanted(&client.config);
+        client.start(now, Op::Allocate(wanted), 0);
         client.update_deadline(now);
         client
     }
@@ -164,8 +165,14 @@ impl Client {
         self.update_deadline(now);
     }
 
+    /// Whether the server gave a ticket, with which the allocation can follow the client to another address.
+    pub fn can_migrate(&self) -> bool {
+        self.allocation().is_some_and(|one| one.ticket.is_some())
+    }
+
     /// The caller moved to another local address: tells the server, if it gave a ticket for that (RFC 8016 §3.2).
-    /// `false` when it did not, so that only a new client helps.
+    /// `false` when it did not, so that only a new client helps. [`Event::Migrated`] or [`Event::MigrationFailed`] follows;
+    /// until then data had better wait (RFC 8016 §3.2.2).
     pub fn migrate(&mut self, now: Instant) -> bool {
         let Phase::Allocated(Allocation {
             ticket: Some(ticket),
@@ -179,7 +186,11 @@ impl Client {
             ticket: Some(ticket.clone()),
         };
         self.requests
-            .retain(|request| !matches!(request.op, Op::Refresh { .. }));
+            .retain(|request| !matches!(request.op, Op::Refresh { .. } | Op::Allocate(_)));
+        for request in &mut self.requests {
+            // What was under way by the old address, or on a connection that is gone, has no answer.
+            request.due |= matches!(request.timer, Timer::Running(_));
+        }
         self.start(now, op, 0);
         self.update_deadline(now);
         true
@@ -344,7 +355,10 @@ impl Client {
 
     /// Appends one message for the server to `buf`.
     pub fn poll_transmit(&mut self, _now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
-        let request = self.requests.iter_mut().find(|request| request.due)?;
+        // Nothing else is understood by the server until it knows the new address (RFC 8016 §3.2.2).
+        let migrating = self.requests.iter().any(|request| request.op.migrates());
+        let request = (self.requests.iter_mut())
+            .find(|request| request.due && (!migrating || request.op.migrates()))?;
         request.due = false;
         buf.extend_from_slice(&request.bytes);
         self.stats.requests_sent += 1;

@@ -8,10 +8,48 @@ use stun::{Class, Family, Method, Transaction, TransactionId, Writer};
 
 use crate::config::{Config, Families};
 
+/// What an Allocate request asks for that the server need not grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extras {
+    /// RFC 8016 §3.1.1; 405 where it is forbidden.
+    ticket: bool,
+    /// RFC 8656 §7.1; a server that takes it for a condition answers 440.
+    other_family: bool,
+}
+
+impl Extras {
+    /// What the configuration wants.
+    pub(super) fn wanted(config: &Config) -> Self {
+        let reserves = config.even_port == Some(true) || config.reservation_token.is_some();
+        Self {
+            ticket: config.mobility,
+            // RFC 8656 §7.1: not with a reservation.
+            other_family: config.families == Families::Both && !reserves,
+        }
+    }
+
+    /// To ask for less, in case that the server refuses.
+    pub(super) fn lesser(self) -> Option<Self> {
+        match self {
+            Self { ticket: true, .. } => Some(Self {
+                ticket: false,
+                ..self
+            }),
+            Self {
+                other_family: true, ..
+            } => Some(Self {
+                other_family: false,
+                ..self
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Op {
-    Allocate,
+    Allocate(Extras),
     Refresh {
         lifetime: Duration,
         ticket: Option<Vec<u8>>,
@@ -27,7 +65,7 @@ pub(super) enum Op {
 impl Op {
     pub(super) fn method(&self) -> Method {
         match self {
-            Self::Allocate => Method::ALLOCATE,
+            Self::Allocate(_) => Method::ALLOCATE,
             Self::Refresh { .. } => Method::REFRESH,
             Self::Permissions(_) => Method::CREATE_PERMISSION,
             Self::Channel { .. } => Method::CHANNEL_BIND,
@@ -35,11 +73,22 @@ impl Op {
         }
     }
 
+    /// Whether it tells the server of another address of the client.
+    pub(super) fn migrates(&self) -> bool {
+        matches!(
+            self,
+            Self::Refresh {
+                ticket: Some(_),
+                ..
+            }
+        )
+    }
+
     pub(super) fn write(&self, id: TransactionId, config: &Config, auth: &LongTerm) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
         let mut writer = Writer::new(&mut bytes, Class::Request, self.method(), id);
         match self {
-            Self::Allocate => write_allocate(&mut writer, config),
+            Self::Allocate(extras) => write_allocate(&mut writer, config, *extras),
             Self::Refresh { lifetime, ticket } => {
                 writer.lifetime(*lifetime);
                 if let Some(ticket) = ticket {
@@ -66,7 +115,7 @@ impl Op {
 }
 
 /// RFC 8656 §7.1.
-fn write_allocate(writer: &mut Writer<'_>, config: &Config) {
+fn write_allocate(writer: &mut Writer<'_>, config: &Config, extras: Extras) {
     if let Some(software) = &config.software {
         writer.software(software);
     }
@@ -86,18 +135,19 @@ fn write_allocate(writer: &mut Writer<'_>, config: &Config) {
                 Families::V6 => {
                     writer.requested_address_family(Family::V6);
                 }
-                // Nor with EVEN-PORT that reserves.
-                Families::Both if config.even_port == Some(true) => {}
-                Families::Both => {
-                    writer.additional_address_family(Family::V6);
+                Families::Both if extras.other_family => {
+                    writer
+                        .additional_address_family(Family::V6)
+                        .additional_address_family_early(Family::V6);
                 }
+                Families::Both => {}
             }
             if let Some(reserve) = config.even_port {
                 writer.even_port(reserve);
             }
         }
     }
-    if config.mobility {
+    if extras.ticket {
         writer.mobility_ticket(&[]);
     }
 }

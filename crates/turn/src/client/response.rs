@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use stun::credentials::Reaction;
 use stun::{AttributeType, Class, ErrorCode, Message};
 
-use super::request::{Op, Request, Timer};
+use super::request::{Extras, Op, Request, Timer};
 use super::{Allocation, Client, Phase};
 use crate::config::{Families, Transport};
 use crate::event::{DropReason, Event, Failure, Input};
@@ -45,7 +45,18 @@ impl Client {
                     let failure = failure_of(self.server, message);
                     self.fail(now, request.op, failure);
                 } else {
-                    self.start(now, request.op, request.attempts + 1);
+                    let attempts = request.attempts + 1;
+                    let mut next = match request.op {
+                        Op::Allocate(extras) if !request.with_credentials => extras.lesser(),
+                        _ => None,
+                    };
+                    self.start(now, request.op, attempts);
+                    // A server that refuses what it need not grant shall cost no round trip: whichever request it takes, the
+                    // others are a mismatch (RFC 8656 §7.2).
+                    while let Some(extras) = next {
+                        self.start(now, Op::Allocate(extras), attempts);
+                        next = extras.lesser();
+                    }
                 }
             }
             Reaction::Refused(refusal) => {
@@ -87,11 +98,11 @@ impl Client {
             return self.handle_success(now, request.op, message);
         }
         match message.error_code().map(|error| error.code) {
-            Some(ErrorCode::TRY_ALTERNATE) if request.op == Op::Allocate => {
+            Some(ErrorCode::TRY_ALTERNATE) if matches!(request.op, Op::Allocate(_)) => {
                 self.handle_redirect(now, message)
             }
             Some(ErrorCode::UNKNOWN_ATTRIBUTE)
-                if request.op == Op::Allocate
+                if matches!(request.op, Op::Allocate(_))
                     && self.config.dont_fragment
                     && message
                         .unknown_attributes()
@@ -101,12 +112,12 @@ impl Client {
                 self.config.dont_fragment = false;
                 self.start(now, request.op, request.attempts);
             }
-            Some(ErrorCode::MOBILITY_FORBIDDEN)
-                if request.op == Op::Allocate && self.config.mobility =>
+            Some(ErrorCode::MOBILITY_FORBIDDEN | ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED)
+                if !self.is_allocating()
+                    && let Op::Allocate(extras) = request.op
+                    && let Some(lesser) = extras.lesser() =>
             {
-                // RFC 8016 §3.1.4.
-                self.config.mobility = false;
-                self.start(now, request.op, request.attempts);
+                self.start(now, Op::Allocate(lesser), request.attempts);
             }
             // 508 says that trying again soon does not help (RFC 8656 §7.4).
             Some(code @ 500..=599)
@@ -130,7 +141,7 @@ impl Client {
 
     fn handle_success(&mut self, now: Instant, op: Op, message: &Message<'_>) {
         match op {
-            Op::Allocate => self.handle_allocated(now, message),
+            Op::Allocate(_) => self.handle_allocated(now, message),
             Op::Refresh { lifetime, .. } if lifetime.is_zero() => {
                 self.phase = Phase::Closed;
                 self.events.push_back(Event::Closed);
@@ -179,7 +190,8 @@ impl Client {
             lifetime.is_zero(),
         ) else {
             let failure = self.failure(None, "the answer lacks an address or a lifetime");
-            return self.fail(now, Op::Allocate, failure);
+            self.requests.clear();
+            return self.fail(now, Op::Allocate(Extras::wanted(&self.config)), failure);
         };
         let understood = match self.config.families {
             _ if self.config.reservation_token.is_some() => true,
@@ -198,7 +210,8 @@ impl Client {
         if !understood {
             // "The client MUST delete the allocation and MUST NOT attempt to create another".
             let failure = self.failure(None, "the relayed address is of the other family");
-            self.fail(now, Op::Allocate, failure);
+            self.requests.clear();
+            self.fail(now, Op::Allocate(Extras::wanted(&self.config)), failure);
             return self.start(now, op, 0);
         }
         let relayed_other = relayed.find(|other| other.is_ipv4() != first.is_ipv4());
@@ -242,8 +255,11 @@ impl Client {
         {
             allocation.ticket = Some(ticket.to_vec());
         }
-        if moved && let Some(mapped) = message.xor_mapped_address() {
-            allocation.mapped = mapped;
+        if moved {
+            if let Some(mapped) = message.xor_mapped_address() {
+                allocation.mapped = mapped;
+            }
+            self.events.push_back(Event::Migrated);
         }
     }
 
@@ -257,13 +273,14 @@ impl Client {
             alternate.filter(|server| self.tried.iter().all(|(tried, _)| tried != server))
         else {
             let failure = failure_of(self.server, message);
-            return self.fail(now, Op::Allocate, failure);
+            return self.fail(now, Op::Allocate(Extras::wanted(&self.config)), failure);
         };
         if self.config.transport == Transport::Udp && self.config.follow_redirects {
             self.tried.push((server, now));
             self.server = server;
             self.auth = self.config.credentials.mechanism();
-            self.start(now, Op::Allocate, 0);
+            self.requests.clear();
+            self.start(now, Op::Allocate(Extras::wanted(&self.config)), 0);
         } else {
             self.phase = Phase::Closed;
             self.requests.clear();
@@ -273,11 +290,18 @@ impl Client {
         }
     }
 
+    /// Whether an Allocate request is under way.
+    fn is_allocating(&self) -> bool {
+        (self.requests.iter()).any(|request| matches!(request.op, Op::Allocate(_)))
+    }
+
     /// What the failure of each request means.
     pub(super) fn fail(&mut self, now: Instant, op: Op, failure: Failure) {
         tracing::debug!(method = %op.method(), %failure, "request failed");
         match op {
-            Op::Allocate => {
+            // The other request may fare better.
+            Op::Allocate(_) if self.is_allocating() => {}
+            Op::Allocate(_) => {
                 if let Phase::Allocating { close } = self.phase {
                     self.phase = if close { Phase::Closed } else { Phase::Failed };
                     self.requests.clear();
@@ -295,12 +319,14 @@ impl Client {
                     self.events.push_back(Event::Closed);
                 }
             }
-            // The server did not let the allocation move; it may still serve the old address.
+            // The server did not let the allocation move; it may still serve the old address (RFC 8016 §3.2.2). With 437 there
+            // is none.
             Op::Refresh {
                 ticket: Some(_), ..
-            } if failure.code == Some(ErrorCode::MOBILITY_FORBIDDEN) => {
+            } if failure.code != Some(ErrorCode::ALLOCATION_MISMATCH) => {
                 if let Phase::Allocated(allocation) = &mut self.phase {
                     allocation.ticket = None;
+                    self.events.push_back(Event::MigrationFailed(failure));
                 }
             }
             Op::Refresh { .. } => self.lose(failure),

@@ -253,6 +253,32 @@ fn relays_to_ipv6_peers() {
 }
 
 #[test]
+fn what_the_server_need_not_grant_is_asked_for_without_delay() {
+    for (arguments, has_ticket, has_v6) in [
+        (&[][..], false, false),
+        (&["--mobility"], true, false),
+        (&["--mobility", "--relay-ip=::1"], true, true),
+    ] {
+        let Some(server) = Coturn::start(arguments) else {
+            return;
+        };
+        let mut config = config(&server, Transport::Udp);
+        config.mobility = true;
+        config.families = Families::Both;
+        let mut link = link(Datagrams::new(), config);
+        let event = link.wait(|event| matches!(event, Event::Allocated { .. }));
+        eprintln!("{arguments:?} {event:?}");
+        let Event::Allocated { relayed_other, .. } = event else {
+            unreachable!()
+        };
+        // The first, and then at once all that may be granted.
+        assert_eq!(link.client().stats().requests_sent, 4, "{arguments:?}");
+        assert_eq!(relayed_other.is_some(), has_v6, "{arguments:?}");
+        assert_eq!(link.client().can_migrate(), has_ticket, "{arguments:?}");
+    }
+}
+
+#[test]
 fn tcp_allocations_connect_both_ways() {
     let Some(server) = Coturn::start(&[]) else {
         return;

@@ -94,10 +94,7 @@ pub(super) struct NewCandidate {
 
 impl Agent {
     pub(super) fn take_socket(&mut self, now: Instant, mut config: LocalSocket) {
-        if config.tcp_type == Some(TcpType::Active) && config.addr.port() == 0 {
-            // RFC 6544 §4.5: the discard port stands for "no port".
-            config.addr.set_port(9);
-        }
+        config.addr = named(config.addr);
         let is_known = |socket: &Socket| {
             socket.config.addr == config.addr && socket.config.protocol == config.protocol
         };
@@ -301,6 +298,7 @@ impl Agent {
     }
 
     pub(super) fn drop_socket(&mut self, now: Instant, addr: SocketAddr) {
+        let addr = named(addr);
         self.sockets.retain(|socket| socket.config.addr != addr);
         self.save_relays(now, addr);
         self.stop_gathering_on(addr);
@@ -379,6 +377,14 @@ impl Agent {
             }),
         }
     }
+}
+
+/// RFC 6544 §4.5: the discard port stands for "no port".
+fn named(mut addr: SocketAddr) -> SocketAddr {
+    if addr.port() == 0 {
+        addr.set_port(9);
+    }
+    addr
 }
 
 /// IPv4-mapped, or site-local as RFC 3879 deprecates it.

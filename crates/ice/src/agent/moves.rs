@@ -8,7 +8,7 @@ use crate::candidate::Protocol;
 use crate::event::{Event, Framing};
 use crate::pair::{Pair, Route};
 use crate::relay::{Awaits, Relay, RelayState};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 /// How often a relay may change its connection while its socket stays: a server that closes every one shall not be asked for ever.
@@ -18,14 +18,14 @@ impl Agent {
     /// This socket is gone: relays whose servers gave tickets go on from another one, now or when there is one.
     pub(super) fn save_relays(&mut self, now: Instant, gone: SocketAddr) {
         for id in self.relays_where(|relay| relay.base == gone && relay.can_move()) {
-            self.move_relay(now, id);
+            self.move_relay(now, id, Some(gone.ip()));
         }
     }
 
     /// There is a new socket: relays that have none may go on from it.
     pub(super) fn adopt_relays(&mut self, now: Instant) {
         for id in self.relays_where(|relay| matches!(relay.state, RelayState::Stranded)) {
-            self.move_relay(now, id);
+            self.move_relay(now, id, None);
         }
     }
 
@@ -40,7 +40,7 @@ impl Agent {
         }
         relay.moves += 1;
         let id = relay.id;
-        self.move_relay(now, id);
+        self.move_relay(now, id, None);
         true
     }
 
@@ -57,13 +57,15 @@ impl Agent {
         found.map(|relay| relay.id).collect()
     }
 
-    fn move_relay(&mut self, now: Instant, id: RelayId) {
+    /// Not to a socket of the address that is going: others of its sockets go with it.
+    fn move_relay(&mut self, now: Instant, id: RelayId, going: Option<IpAddr>) {
         let deadline = now + self.config.timing.gather_timeout;
         let Some(relay) = self.relay(id) else { return };
         let (server, protocol) = (relay.config.addr, relay.config.protocol);
         // Connections have ports of their own, which need no UDP socket.
         let target = (self.sockets.iter())
             .filter(|socket| protocol != Protocol::Udp || socket.config.protocol == Protocol::Udp)
+            .filter(|socket| Some(socket.config.addr.ip()) != going)
             .filter(|socket| super::gather::reaches(socket.config.addr, server))
             .max_by_key(|socket| socket.preference)
             .map(|socket| socket.config.addr);

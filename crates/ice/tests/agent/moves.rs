@@ -155,7 +155,7 @@ fn a_connection_that_the_server_closes_is_made_anew_a_few_times() {
 fn a_server_without_mobility_or_ipv6_costs_no_round_trip() {
     let gathered = |set: fn(&mut crate::servers::TurnServer)| {
         let mut network = Network::new(6);
-        let link = LinkConfig::with_latency(ms(10));
+        let link = LinkConfig::with_latency(ms(200));
         let a = network.add_host(HostConfig::new([192, 0, 2, 1], link.clone()));
         let b = network.add_host(HostConfig::new([192, 0, 2, 2], link.clone()));
         let mut side = Side::new(a, Role::Controlling, &[A1]);
@@ -170,16 +170,21 @@ fn a_server_without_mobility_or_ipv6_costs_no_round_trip() {
         assert_eq!(turn_server(&mut call).allocations(), 1);
         (took, told(&mut call).len())
     };
-    let ignorant = gathered(|_| {});
-    // A round trip for the realm, another for the relay.
-    assert_eq!(ignorant, (ms(40), 2));
-    assert_eq!(gathered(|server| server.mobility = Some(false)), ignorant);
-    assert_eq!(gathered(|server| server.insists_on_v4 = true), ignorant);
+    // A round trip of 400 ms for the realm, another for the relay.
+    assert_eq!(gathered(|_| {}), (ms(800), 2));
     let able = gathered(|server| {
         server.mobility = Some(true);
         server.v6 = Some(TURN_V6.parse().unwrap());
     });
-    assert_eq!(able, (ms(40), 3));
+    assert_eq!(able, (ms(800), 3));
+    // Refused, it is asked for less while the answer is still on its way.
+    let forbids = gathered(|server| server.mobility = Some(false));
+    assert_eq!(forbids, (ms(850), 2));
+    let insists = gathered(|server| {
+        server.mobility = Some(false);
+        server.insists_on_v4 = true;
+    });
+    assert_eq!(insists, (ms(900), 2));
 }
 
 #[test]

@@ -44,7 +44,8 @@ pub(super) fn addresses(include_loopback: bool) -> Vec<LocalAddress> {
     let flags = Ipv6Flags::read();
     let mut found: Vec<LocalAddress> = interfaces
         .iter()
-        .filter(|interface| interface.oper_status != if_addrs::IfOperStatus::Down)
+        // Down, or without a carrier: Unix says "unknown" then.
+        .filter(|interface| interface.is_oper_up())
         .filter(|interface| is_usable(&interface.ip()) && !flags.is_shunned(interface.ip()))
         .map(|interface| LocalAddress {
             ip: interface.ip(),

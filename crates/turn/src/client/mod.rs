@@ -75,6 +75,8 @@ pub struct Client {
     phase: Phase,
     peers: Peers,
     requests: Vec<Request>,
+    /// Allocate requests whose answers do not count any more.
+    superseded: Vec<TransactionId>,
     events: VecDeque<Event>,
     rto: RtoEstimator,
     deadline: Option<Instant>,
@@ -96,6 +98,7 @@ impl Client {
             phase: Phase::Allocating { close: false },
             peers: Peers::default(),
             requests: Vec::new(),
+            superseded: Vec::new(),
             events: VecDeque::new(),
             rto: RtoEstimator::default(),
             deadline: None,
@@ -186,7 +189,7 @@ impl Client {
             ticket: Some(ticket.clone()),
         };
         self.requests
-            .retain(|request| !matches!(request.op, Op::Refresh { .. } | Op::Allocate(_)));
+            .retain(|request| !matches!(request.op, Op::Refresh { .. }));
         for request in &mut self.requests {
             // What was under way by the old address, or on a connection that is gone, has no answer.
             request.due |= matches!(request.timer, Timer::Running(_));
@@ -523,6 +526,21 @@ impl Client {
             timer: Timer::Running(transaction),
             due: true,
             with_credentials: self.auth.is_challenged(),
+            attempts,
+            violated: false,
+        });
+    }
+
+    /// Starts it at that time.
+    fn postpone(&mut self, at: Instant, op: Op, attempts: u8) {
+        let id = TransactionId::random(&mut self.rng);
+        self.requests.push(Request {
+            id,
+            op,
+            bytes: Vec::new(),
+            timer: Timer::Waiting(at),
+            due: false,
+            with_credentials: false,
             attempts,
             violated: false,
         });

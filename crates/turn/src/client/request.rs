@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use stun::credentials::LongTerm;
-use stun::{Class, Family, Method, Transaction, TransactionId, Writer};
+use stun::{Class, ErrorCode, Family, Method, Transaction, TransactionId, Writer};
 
 use crate::config::{Config, Families};
 
@@ -26,6 +26,22 @@ impl Extras {
             // RFC 8656 §7.1: not with a reservation.
             other_family: config.families == Families::Both && !reserves,
         }
+    }
+
+    /// The same without what this error says cannot be had; `None` when it was not asked for.
+    pub(super) fn without(self, code: u16) -> Option<Self> {
+        let less = match code {
+            ErrorCode::MOBILITY_FORBIDDEN => Self {
+                ticket: false,
+                ..self
+            },
+            ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED => Self {
+                other_family: false,
+                ..self
+            },
+            _ => self,
+        };
+        (less != self).then_some(less)
     }
 
     /// To ask for less, in case that the server refuses.
@@ -177,6 +193,18 @@ pub(super) enum Timer {
 }
 
 impl Request {
+    /// Whether it is an Allocate request for what this error says cannot be had.
+    pub(super) fn asks_for(&self, code: u16) -> bool {
+        matches!(self.op, Op::Allocate(extras) if extras.without(code).is_some())
+    }
+
+    /// It need not wait any longer.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if let Timer::Waiting(until) = &mut self.timer {
+            *until = now;
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.timer {
             Timer::Running(transaction) => transaction.poll_timeout(),

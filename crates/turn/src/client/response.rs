@@ -17,6 +17,10 @@ const MAX_ATTEMPTS: u8 = 4;
 /// RFC 8489 §10: a server tried within this time is not tried again.
 const REDIRECT_MEMORY: Duration = Duration::from_secs(300);
 
+/// How long a server has to answer an Allocate request before it is asked for less. Servers that look up passwords elsewhere
+/// keep no order among requests that come at once.
+const HEDGE: Duration = Duration::from_millis(50);
+
 impl Client {
     pub(super) fn handle_response(&mut self, now: Instant, message: &Message<'_>) -> Input {
         let id = message.transaction_id();
@@ -25,6 +29,9 @@ impl Client {
             .iter()
             .position(|request| request.id == id && request.op.method() == message.method())
         else {
+            if self.superseded.contains(&id) {
+                return Input::Consumed;
+            }
             return self.stats.dropped(DropReason::UnknownTransaction);
         };
         let request = &mut self.requests[index];
@@ -51,10 +58,12 @@ impl Client {
                         _ => None,
                     };
                     self.start(now, request.op, attempts);
-                    // A server that refuses what it need not grant shall cost no round trip: whichever request it takes, the
-                    // others are a mismatch (RFC 8656 §7.2).
+                    // A server that refuses what it need not grant shall not cost a round trip: soon it is asked for less.
+                    // Whichever request it takes, the others are a mismatch (RFC 8656 §7.2).
+                    let mut at = now;
                     while let Some(extras) = next {
-                        self.start(now, Op::Allocate(extras), attempts);
+                        at += HEDGE;
+                        self.postpone(at, Op::Allocate(extras), attempts);
                         next = extras.lesser();
                     }
                 }
@@ -112,12 +121,17 @@ impl Client {
                 self.config.dont_fragment = false;
                 self.start(now, request.op, request.attempts);
             }
-            Some(ErrorCode::MOBILITY_FORBIDDEN | ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED)
-                if !self.is_allocating()
-                    && let Op::Allocate(extras) = request.op
-                    && let Some(lesser) = extras.lesser() =>
+            Some(
+                code @ (ErrorCode::MOBILITY_FORBIDDEN | ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED),
+            ) if let Op::Allocate(extras) = request.op
+                && let Some(lesser) = extras.without(code) =>
             {
-                self.start(now, Op::Allocate(lesser), request.attempts);
+                self.requests.retain(|one| !one.asks_for(code));
+                let ops = |one: &&mut Request| one.op == Op::Allocate(lesser);
+                match self.requests.iter_mut().find(ops) {
+                    Some(waiting) => waiting.hurry(now),
+                    None => self.start(now, Op::Allocate(lesser), request.attempts),
+                }
             }
             // 508 says that trying again soon does not help (RFC 8656 §7.4).
             Some(code @ 500..=599)
@@ -182,6 +196,14 @@ impl Client {
         let Phase::Allocating { close } = self.phase else {
             return;
         };
+        // Those that asked for more or less are of no more use.
+        let others = self
+            .requests
+            .iter()
+            .filter(|one| matches!(one.op, Op::Allocate(_)));
+        self.superseded = others.map(|one| one.id).collect();
+        self.requests
+            .retain(|one| !matches!(one.op, Op::Allocate(_)));
         let lifetime = lifetime_of(message);
         let mut relayed = message.xor_relayed_addresses();
         let (Some(first), Some(mapped), false) = (
@@ -290,9 +312,10 @@ impl Client {
         }
     }
 
-    /// Whether an Allocate request is under way.
+    /// Whether an Allocate request awaits its answer.
     fn is_allocating(&self) -> bool {
-        (self.requests.iter()).any(|request| matches!(request.op, Op::Allocate(_)))
+        let asked = |one: &Request| matches!(one.timer, Timer::Running(_));
+        (self.requests.iter()).any(|one| matches!(one.op, Op::Allocate(_)) && asked(one))
     }
 
     /// What the failure of each request means.
@@ -302,6 +325,8 @@ impl Client {
             // The other request may fare better.
             Op::Allocate(_) if self.is_allocating() => {}
             Op::Allocate(_) => {
+                self.requests
+                    .retain(|one| !matches!(one.op, Op::Allocate(_)));
                 if let Phase::Allocating { close } = self.phase {
                     self.phase = if close { Phase::Closed } else { Phase::Failed };
                     self.requests.clear();

@@ -228,8 +228,8 @@ fn a_relay_goes_along_to_another_interface_without_an_ice_restart() {
                 status.state == "connected" && status.received > before.received + 300
             });
             assert!(!now.restarted, "{now:?}");
-            // The same relayed address, from another interface (RFC 8016). Over TCP coturn 4.6 closes the connection that a ticket
-            // comes on, and a new relay takes over.
+            // The same relayed address, from another interface (RFC 8016). Over TCP coturn 4.6 answers the ticket with the
+            // last eight bytes of a message alone, and a new relay takes over.
             if url == TURN {
                 assert_eq!(now.address, before.address, "{now:?}");
             }

@@ -150,7 +150,7 @@ pub enum DataChannelEvent {
     Closing,
     /// `error`; `Close` follows.
     Error(RtcError),
-    /// `close`.
+    /// `close`, the last of all. Closing the connection here closes its channels without a word.
     Close,
 }
 
@@ -171,15 +171,80 @@ pub(crate) struct ChannelShared {
     pub(crate) readable: Notify,
     pub(crate) writable: Arc<Notify>,
     pub(crate) changed: Notify,
-    events: Mutex<Vec<mpsc::UnboundedSender<DataChannelEvent>>>,
+    events: Mutex<Listeners>,
+}
+
+/// Who hears of a channel.
+enum Listeners {
+    /// Nobody yet: what has happened, for who comes first.
+    Backlog(Vec<DataChannelEvent>),
+    Some(Vec<mpsc::UnboundedSender<DataChannelEvent>>),
+    /// The channel is closed, and its listeners heard the end.
+    Ended(Vec<DataChannelEvent>),
+}
+
+impl Listeners {
+    fn tell(&mut self, event: DataChannelEvent) {
+        match self {
+            // One low buffer is like another.
+            Listeners::Backlog(events) if events.last() == Some(&event) => {}
+            Listeners::Backlog(events) => events.push(event),
+            Listeners::Some(listeners) => {
+                listeners.retain(|listener| listener.send(event.clone()).is_ok());
+            }
+            Listeners::Ended(_) => {}
+        }
+    }
+
+    fn listen(&mut self) -> mpsc::UnboundedReceiver<DataChannelEvent> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        match self {
+            Listeners::Backlog(events) | Listeners::Ended(events) => {
+                for event in std::mem::take(events) {
+                    let _ = sender.send(event);
+                }
+            }
+            Listeners::Some(_) => {}
+        }
+        match self {
+            Listeners::Backlog(_) => *self = Listeners::Some(vec![sender]),
+            Listeners::Some(listeners) => listeners.push(sender),
+            Listeners::Ended(_) => {}
+        }
+        receiver
+    }
+
+    fn end(&mut self) {
+        *self = Listeners::Ended(match self {
+            Listeners::Backlog(events) | Listeners::Ended(events) => std::mem::take(events),
+            Listeners::Some(_) => Vec::new(),
+        });
+    }
 }
 
 impl ChannelShared {
     pub(crate) fn tell(&self, event: DataChannelEvent) {
+        let last = event == DataChannelEvent::Close;
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.tell(event);
+        if last {
+            events.end();
+        }
+        drop(events);
+        self.wake();
+    }
+
+    /// The connection was closed here, and the channel abruptly with it: of that no event tells (W3C WebRTC §4.4.2, "close
+    /// the connection", step 5).
+    pub(crate) fn end(&self) {
         self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|listener| listener.send(event.clone()).is_ok());
+            .end();
+        self.wake();
+    }
+
+    fn wake(&self) {
         self.changed.notify_waiters();
         self.readable.notify_waiters();
         self.writable.notify_waiters();
@@ -203,7 +268,7 @@ impl DataChannel {
                 readable: Notify::new(),
                 writable: Arc::new(Notify::new()),
                 changed: Notify::new(),
-                events: Mutex::new(Vec::new()),
+                events: Mutex::new(Listeners::Backlog(Vec::new())),
             }),
         }
     }
@@ -259,7 +324,7 @@ impl DataChannel {
         }
     }
 
-    /// The SCTP stream, once it is known.
+    /// The SCTP stream, once an answer has said whose ids are even; it does not change after that.
     pub fn id(&self) -> Option<u16> {
         self.shared.config.negotiated.or_else(|| {
             self.shared
@@ -278,7 +343,7 @@ impl DataChannel {
         })
     }
 
-    /// Bytes of payload that wait to be sent.
+    /// Bytes of payload that wait to be sent; a channel that was closed abruptly keeps what it had.
     pub fn buffered_amount(&self) -> usize {
         self.shared
             .connection
@@ -419,18 +484,18 @@ impl DataChannel {
         }
     }
 
-    /// What happens to the channel from now on. Messages come by [`DataChannel::recv`].
+    /// What happens to the channel from now on; the first caller also gets what happened before. Messages come by
+    /// [`DataChannel::recv`].
     pub fn events(&self) -> DataChannelEvents {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.shared
+        let mut events = self
+            .shared
             .events
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(sender);
-        DataChannelEvents(receiver)
+            .unwrap_or_else(PoisonError::into_inner);
+        DataChannelEvents(events.listen())
     }
 
-    /// Closes the channel once everything that waits has been sent.
+    /// Closes the channel once everything that waits has been sent. What the peer still sends is discarded.
     pub fn close(&self) {
         self.shared
             .connection
@@ -452,7 +517,7 @@ impl fmt::Debug for DataChannel {
 pub struct DataChannelEvents(mpsc::UnboundedReceiver<DataChannelEvent>);
 
 impl DataChannelEvents {
-    /// The next event; `None` when the channel is gone.
+    /// The next event; `None` after `Close`, and when the connection was closed here.
     pub async fn next(&mut self) -> Option<DataChannelEvent> {
         self.0.recv().await
     }

@@ -554,13 +554,16 @@ impl PeerConnection {
     /// `createDataChannel`.
     ///
     /// # Errors
-    /// `InvalidStateError` when closed, `TypeError` for settings that exclude each other or are too
-    /// long, `OperationError` when the id is in use.
+    /// `InvalidStateError` when closed, or when the association is over; `TypeError` for settings that exclude each other
+    /// or are too long; `OperationError` when the id is in use, or none is left.
     pub fn create_data_channel(
         &self,
         label: &str,
         init: DataChannelInit,
     ) -> Result<DataChannel, Error> {
+        if self.connection.query(Session::is_closed) {
+            return Err(Error::InvalidState("the connection is closed".into()));
+        }
         let config = init.to_config(label)?;
         let channel = self.connection.command(|session, _| {
             let id = session.create_data_channel(config.clone())?;
@@ -571,7 +574,7 @@ impl PeerConnection {
         Ok(channel)
     }
 
-    /// `sctp`: what carries the data channels; `None` before one was agreed on.
+    /// `sctp`: what carries the data channels; `None` before an offer has described it.
     pub fn sctp(&self) -> Option<SctpTransport> {
         self.connection.query(Session::sctp_transport)?;
         Some(SctpTransport::new(

@@ -331,7 +331,7 @@ impl Hub for Dispatcher {
             (channels, transceivers)
         };
         for channel in channels {
-            channel.tell(DataChannelEvent::Close);
+            channel.end();
         }
         for transceiver in transceivers {
             transceiver.end();

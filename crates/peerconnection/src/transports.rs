@@ -304,9 +304,11 @@ impl SctpTransport {
             .map(|connection| connection.query(look))
     }
 
-    /// `transport`: what encrypts it; `None` once the connection is gone.
+    /// `transport`: what encrypts it; `None` before this side has described it, and once the connection is gone.
     pub fn transport(&self) -> Option<DtlsTransport> {
         let number = self.query(Session::sctp_transport)??;
+        self.query(|session| session.transport(number).is_some())
+            .filter(|exists| *exists)?;
         Some(DtlsTransport::new(
             Weak::clone(&self.connection),
             Arc::clone(&self.listeners),
@@ -320,7 +322,7 @@ impl SctpTransport {
             .unwrap_or(SctpTransportState::Closed)
     }
 
-    /// `maxMessageSize`: the largest message in bytes that can be sent; [`u64::MAX`] is no limit.
+    /// `maxMessageSize`: the largest message in bytes that can be sent, once an answer says it; [`u64::MAX`] is no limit.
     pub fn max_message_size(&self) -> Option<u64> {
         self.query(Session::max_message_size).flatten()
     }

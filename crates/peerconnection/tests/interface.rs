@@ -3,11 +3,12 @@
 use media::{MediaKind, MediaStream, MediaStreamTrack, TrackInit, TrackWriter};
 use pc_media_capture::testcard::{TestCard, read_counter};
 use peerconnection::{
-    Configuration, DtlsTransportState, EncodedTransform, Error, Event, IceCandidate,
-    IceCandidateInit, IceComponent, IceRole, IceTransportEvent, IceTransportState, IdentityFuture,
-    IdentityProvider, IdentityProviderOptions, IdentityValidation, KeygenAlgorithm, NetworkOptions,
-    PeerConnection, PeerConnectionState, RtcErrorDetail, RtpEncodingParameters, SctpTransportState,
-    StatsReport, TrackEvent, TransceiverDirection, TransceiverInit,
+    Configuration, DataChannelEvent, DataChannelInit, DataChannelState, DtlsTransportState,
+    EncodedTransform, Error, Event, IceCandidate, IceCandidateInit, IceComponent, IceRole,
+    IceTransportEvent, IceTransportState, IdentityFuture, IdentityProvider,
+    IdentityProviderOptions, IdentityValidation, KeygenAlgorithm, NetworkOptions, PeerConnection,
+    PeerConnectionState, RtcErrorDetail, RtpEncodingParameters, SctpTransportState, StatsReport,
+    TrackEvent, TransceiverDirection, TransceiverInit,
 };
 use peerconnection::{Sframe, SframeSuite};
 use std::sync::Arc;
@@ -192,6 +193,11 @@ async fn transports_have_states_candidates_and_events() {
         .expect("a channel");
     assert!(sender.transport().is_none() && alice.sctp().is_none());
     alice.set_local_description(None).await.expect("an offer");
+    let sctp = alice.sctp().expect("an association on offer");
+    assert_eq!(sctp.state(), SctpTransportState::Connecting);
+    let separate = sctp.transport().expect("one of its own until the answer");
+    assert_eq!(separate.state(), DtlsTransportState::New);
+    assert_eq!((sctp.max_message_size(), sctp.max_channels()), (None, None));
     let dtls = sender.transport().expect("a transport");
     let ice = dtls.ice_transport();
     let mut ice_events = ice.events();
@@ -203,10 +209,11 @@ async fn transports_have_states_candidates_and_events() {
     assert!(ice.remote_parameters().is_none() && dtls.remote_certificates().is_empty());
     let offer = alice.local_description().expect("the offer");
     bob.set_remote_description(&offer).await.expect("taken");
+    assert!(bob.sctp().is_some_and(|sctp| sctp.transport().is_none()));
     bob.set_local_description(None).await.expect("an answer");
     let answer = bob.local_description().expect("the answer");
     alice.set_remote_description(&answer).await.expect("taken");
-    let sctp = alice.sctp().expect("an association");
+    assert_eq!(alice.sctp(), Some(sctp.clone()));
     let mut sctp_events = sctp.events();
     connected(&alice).await;
 
@@ -264,6 +271,69 @@ async fn transports_have_states_candidates_and_events() {
     assert_eq!(ice.state(), IceTransportState::Closed);
     assert_eq!(sctp.state(), SctpTransportState::Closed);
     assert_eq!(ice_events.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_channel_tells_of_its_life_in_the_order_of_the_text() {
+    let (alice, bob) = (connection(), connection());
+    let ours = alice
+        .create_data_channel("data", Default::default())
+        .expect("a channel");
+    let mut theirs = bob.events();
+    negotiate(&alice, &bob).await;
+    let channel = bounded("datachannel", async {
+        loop {
+            if let Event::DataChannel(channel) = theirs.next().await.expect("more events") {
+                return channel;
+            }
+        }
+    })
+    .await;
+    // It can be sent on before it says that it is open.
+    assert_eq!(channel.ready_state(), DataChannelState::Open);
+    channel.send_text("at once").await.expect("sent");
+    let mut events = channel.events();
+    let next = bounded("open", events.next()).await;
+    assert_eq!(next, Some(DataChannelEvent::Open));
+    // What was sent has left.
+    let next = bounded("bufferedamountlow", events.next()).await;
+    assert_eq!(next, Some(DataChannelEvent::BufferedAmountLow));
+    assert_eq!(channel.id(), ours.id());
+    bounded("message", ours.recv()).await.expect("a message");
+
+    let mut our_events = ours.events();
+    let next = bounded("open", our_events.next()).await;
+    assert_eq!(
+        next,
+        Some(DataChannelEvent::Open),
+        "the first listener hears what was before"
+    );
+    alice.close();
+    // The side that closes hears of no more, the other of an error and the end.
+    assert_eq!(bounded("the end", our_events.next()).await, None);
+    assert_eq!(ours.events().next().await, None);
+    assert_eq!(ours.ready_state(), DataChannelState::Closed);
+    match bounded("error", events.next()).await {
+        Some(DataChannelEvent::Error(error)) => {
+            assert_eq!(error.detail, RtcErrorDetail::SctpFailure);
+            assert_eq!(error.sctp_cause_code, Some(12));
+        }
+        other => panic!("{other:?}"),
+    }
+    let next = bounded("close", events.next()).await;
+    assert_eq!(next, Some(DataChannelEvent::Close));
+    assert_eq!(events.next().await, None);
+    let id = channel.id();
+    assert!(id.is_some() && id == ours.id());
+    // Of two mistakes the text finds the closed connection first.
+    let nonsense = DataChannelInit {
+        negotiated: true,
+        ..DataChannelInit::default()
+    };
+    let refused = alice
+        .create_data_channel("x", nonsense)
+        .expect_err("closed");
+    assert_eq!(refused.name(), "InvalidStateError");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::event::Event;
-use super::jsep::{Notice, SectionKind};
+use super::jsep::{Notice, Section, SectionKind};
 use super::transport::Change;
 use crate::states::{DtlsTransportState, SignalingState};
 use std::time::Instant;
@@ -31,6 +31,7 @@ impl Session {
             self.events.push_back(event);
         }
         self.match_transports(now);
+        self.match_data();
         self.add_described_candidates(now);
         self.match_streams(now);
         if self.jsep.state == SignalingState::Stable {
@@ -125,16 +126,37 @@ impl Session {
         if transport.state != DtlsTransportState::Connected {
             return;
         }
-        let section = self.jsep.remote().and_then(|remote| {
-            remote
-                .described
-                .sections
-                .iter()
-                .find(|section| section.kind == SectionKind::Application && !section.rejected)
-        });
-        if let (Some(section), Some(client)) = (section, transport.is_client()) {
-            self.data
-                .start(now, client, section.sctp_port, section.max_message_size);
+        let client = transport.is_client();
+        if let (Some(section), Some(client)) = (self.agreed_data(), client) {
+            let port = section.sctp_port;
+            self.data.start(now, client, port);
+        }
+    }
+
+    /// The peer's section for data, once an answer has agreed to it.
+    fn agreed_data(&self) -> Option<&Section> {
+        let (local, remote) = self.jsep.agreed()?;
+        let (ours, theirs) = (&local.described.sections, &remote.described.sections);
+        let mut pairs = ours.iter().zip(theirs);
+        let (_, theirs) = pairs.find(|(ours, theirs)| {
+            theirs.kind == SectionKind::Application && !ours.rejected && !theirs.rejected
+        })?;
+        Some(theirs)
+    }
+
+    /// What an answer says of the association: how large messages may be, and which ids are whose (W3C WebRTC §4.4.1.5,
+    /// step 10).
+    fn match_data(&mut self) {
+        let Some(size) = self.agreed_data().map(|section| section.max_message_size) else {
+            return;
+        };
+        self.data.update_max_message_size(size);
+        let number = self.data.transport();
+        let mut transports = self.transports.iter();
+        let transport = transports.find(|transport| Some(transport.number) == number);
+        if let Some(client) = transport.and_then(|transport| transport.is_client()) {
+            self.data.set_role(client);
+            self.after_data();
         }
     }
 }

@@ -5,7 +5,10 @@ use crate::error::{Error, RtcError, RtcErrorDetail};
 use crate::states::SctpTransportState;
 use bytes::Bytes;
 use rand::rngs::StdRng;
-use sctp::datachannel::{self, DataChannels, DtlsRole, OpenError, RemoteParameters, SendError};
+use sctp::CloseReason;
+use sctp::datachannel::{
+    self, ChannelError, DataChannels, DtlsRole, OpenError, RemoteParameters, SendError,
+};
 use std::time::Instant;
 
 /// The association, from the first channel on.
@@ -21,11 +24,15 @@ pub(super) struct Data {
     pub(super) closed: u32,
     /// Sorted by channel.
     counts: Vec<(ChannelId, Counts)>,
+    /// What is told before the next event of the association.
+    next: Option<Event>,
 }
 
 /// What went over one channel.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
+    /// Its SCTP stream, once and for all.
+    stream: Option<u16>,
     pub(super) messages_sent: u64,
     pub(super) bytes_sent: u64,
     pub(super) messages_received: u64,
@@ -43,12 +50,39 @@ impl Data {
             opened: 0,
             closed: 0,
             counts: Vec::new(),
+            next: None,
         }
     }
 
     /// The counts of every channel there was.
     pub(super) fn channels(&self) -> impl Iterator<Item = (ChannelId, Counts)> {
         self.counts.iter().copied()
+    }
+
+    /// "Update the data max message size" (W3C WebRTC §6.1.1). A message may be larger than the send buffer here, so the
+    /// peer's limit is the only one.
+    pub(super) fn update_max_message_size(&mut self, described: Option<u64>) {
+        // RFC 8841 §6.1: 64 KiB unless the peer says more; zero is no limit.
+        let size = match described {
+            None => 65_536,
+            Some(0) => u64::MAX,
+            Some(size) => size,
+        };
+        self.peer_max_message_size = Some(size);
+        self.channels.set_remote_max_message_size(size);
+    }
+
+    /// "If description negotiates the DTLS role of the SCTP transport" (W3C WebRTC §4.4.1.5, step 10.2): channels get ids.
+    pub(super) fn set_role(&mut self, client: bool) {
+        self.channels.set_role(role_of(client));
+        let channels = &self.channels;
+        for (id, counts) in &mut self.counts {
+            counts.stream = counts.stream.or_else(|| channels.stream_id(*id));
+        }
+    }
+
+    fn note_stream(&mut self, id: ChannelId) {
+        self.count(id).stream = self.channels.stream_id(id);
     }
 
     fn count(&mut self, id: ChannelId) -> &mut Counts {
@@ -81,6 +115,9 @@ impl Data {
 
     pub(super) fn max_channels(&self) -> Option<u16> {
         let association = self.channels.association();
+        if self.state() == SctpTransportState::Connecting {
+            return None;
+        }
         let outbound = association.outbound_streams()?;
         Some(outbound.min(association.inbound_streams()?))
     }
@@ -93,32 +130,15 @@ impl Data {
         self.started
     }
 
-    pub(super) fn start(
-        &mut self,
-        now: Instant,
-        client: bool,
-        port: Option<u16>,
-        max_message_size: Option<u64>,
-    ) {
-        // RFC 8841 §6.1: 64 KiB unless the peer says more; zero is no limit.
-        let max_message_size = match max_message_size {
-            None => 65_536,
-            Some(0) => u64::MAX,
-            Some(size) => size,
-        };
+    pub(super) fn start(&mut self, now: Instant, client: bool, port: Option<u16>) {
         self.started = true;
-        self.peer_max_message_size = Some(max_message_size);
-        let role = if client {
-            DtlsRole::Client
-        } else {
-            DtlsRole::Server
-        };
+        self.set_role(client);
         let remote = RemoteParameters {
             port: port.unwrap_or(sctp::config::DEFAULT_PORT),
-            max_message_size,
+            max_message_size: self.channels.max_message_size(),
             sctp_init: None,
         };
-        self.channels.start(now, role, remote);
+        self.channels.start(now, role_of(client), remote);
     }
 
     pub(super) fn handle_packet(&mut self, now: Instant, packet: Bytes) {
@@ -142,10 +162,19 @@ impl Data {
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.next.take() {
+            return Some(event);
+        }
         loop {
             return Some(match self.channels.poll_event()? {
                 datachannel::Event::Connected { .. } => Event::SctpConnected,
-                datachannel::Event::ChannelIncoming(id) => Event::ChannelIncoming(id),
+                // "Announcing a data channel instance": open at once, which is told after the channel itself.
+                datachannel::Event::ChannelIncoming(id) => {
+                    self.opened += 1;
+                    self.note_stream(id);
+                    self.next = Some(Event::ChannelOpen(id));
+                    Event::ChannelIncoming(id)
+                }
                 datachannel::Event::ChannelOpen(id) => {
                     self.opened += 1;
                     Event::ChannelOpen(id)
@@ -155,9 +184,7 @@ impl Data {
                 datachannel::Event::ChannelClosing(id) => Event::ChannelClosing(id),
                 datachannel::Event::ChannelClosed(id, error) => {
                     self.closed += 1;
-                    let error = error
-                        .map(|error| RtcError::new(RtcErrorDetail::SctpFailure, error.to_string()));
-                    Event::ChannelClosed(id, error)
+                    Event::ChannelClosed(id, error.as_ref().map(rtc_error))
                 }
                 datachannel::Event::Closed(_) => Event::SctpClosed,
                 _ => continue,
@@ -181,26 +208,52 @@ impl Data {
     }
 }
 
+fn role_of(client: bool) -> DtlsRole {
+    if client {
+        DtlsRole::Client
+    } else {
+        DtlsRole::Server
+    }
+}
+
+/// W3C WebRTC §11.1.1: a channel that cannot be made has failed itself; else the association below it has, for the cause
+/// that the peer gave.
+fn rtc_error(error: &ChannelError) -> RtcError {
+    let detail = match error {
+        ChannelError::NoStream | ChannelError::IdInUse => RtcErrorDetail::DataChannelFailure,
+        _ => RtcErrorDetail::SctpFailure,
+    };
+    let mut reported = RtcError::new(detail, error.to_string());
+    if let ChannelError::Association(CloseReason::AbortedByPeer { cause }) = error {
+        reported.sctp_cause_code = *cause;
+    }
+    reported
+}
+
 impl Session {
     /// `createDataChannel`. The channel opens once both sides are connected.
     ///
     /// # Errors
     /// `InvalidStateError` when closed, `TypeError` for a label or protocol over 65,535 bytes or a
-    /// stream id of 65,535, `OperationError` for an id in use or when no stream is left.
+    /// stream id of 65,535, `OperationError` for an id in use or beyond what the association has, or when no stream is
+    /// left.
     pub fn create_data_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, Error> {
         if self.is_closed() {
             return Err(Error::InvalidState("the connection is closed".into()));
         }
+        // Step 17: no stream has that number; others the association may not have (step 19).
+        let never = config.negotiated == Some(u16::MAX);
         let id = self
             .data
             .channels
             .open(config)
             .map_err(|error| match error {
-                OpenError::TooLong | OpenError::InvalidId => Error::Type(error.to_string()),
+                OpenError::TooLong => Error::Type(error.to_string()),
+                OpenError::InvalidId if never => Error::Type(error.to_string()),
                 OpenError::Closed => Error::InvalidState(error.to_string()),
                 _ => Error::Operation(error.to_string()),
             })?;
-        self.data.count(id);
+        self.data.note_stream(id);
         if !std::mem::replace(&mut self.jsep.wants_data, true) {
             self.negotiation_check_due = true;
         }
@@ -254,9 +307,11 @@ impl Session {
         self.data.channels.config(id)
     }
 
-    /// The SCTP stream of a channel, once it has one.
+    /// The SCTP stream of a channel, once it has one; it stays that when the channel is closed.
     pub fn channel_stream_id(&self, id: ChannelId) -> Option<u16> {
-        self.data.channels.stream_id(id)
+        let counts = &self.data.counts;
+        let index = counts.binary_search_by_key(&id, |(known, _)| *known).ok()?;
+        counts[index].1.stream
     }
 
     /// Where a channel is in its life.
@@ -276,20 +331,9 @@ impl Session {
             .set_buffered_amount_low_threshold(id, bytes);
     }
 
-    /// `RTCSctpTransport.maxMessageSize`: what the peer takes at once, once its description says so: "update the data max
-    /// message size" (W3C WebRTC §6.1.1). [`u64::MAX`] is no limit.
+    /// `RTCSctpTransport.maxMessageSize`: what the peer takes at once, once an answer has been applied. [`u64::MAX`] is no
+    /// limit.
     pub fn max_message_size(&self) -> Option<u64> {
-        let remote = self.jsep.remote()?;
-        let section = remote.described.sections.iter().find(|section| {
-            section.kind == super::jsep::SectionKind::Application && !section.rejected
-        });
-        match section {
-            Some(section) => Some(match section.max_message_size {
-                None => 65_536,
-                Some(0) => u64::MAX,
-                Some(size) => size,
-            }),
-            None => self.data.peer_max_message_size,
-        }
+        self.data.peer_max_message_size
     }
 }

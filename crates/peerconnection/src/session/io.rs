@@ -186,6 +186,32 @@ impl Session {
         batch
     }
 
+    /// The ABORT of the association, which has to leave before DTLS says goodbye: afterwards nothing can be encrypted.
+    pub(super) fn keep_abort(&mut self, now: Instant) {
+        let number = self.data.transport();
+        let mut transports = self.transports.iter_mut();
+        let Some(transport) = transports.find(|transport| Some(transport.number) == number) else {
+            return;
+        };
+        let mut packet = Vec::new();
+        let Some(frame) = transport.agent.open_frame(&mut packet) else {
+            return;
+        };
+        let start = packet.len();
+        if self.data.poll_transmit(now, &mut packet) && transport.seal(now, &mut packet, start) {
+            let (protocol, local, remote) = (frame.protocol, frame.local, frame.remote);
+            transport.agent.close_frame(frame, &mut packet);
+            let transmit = Transmit {
+                transport: transport.number,
+                protocol,
+                local,
+                remote,
+                segment_size: packet.len(),
+            };
+            transport.stash(transmit, &mut packet, 0);
+        }
+    }
+
     /// Appends the next packet of a transport, protected: handshake, RTCP, RTP, data.
     fn next_packet(&mut self, index: usize, now: Instant, buf: &mut Vec<u8>) -> bool {
         let ntp = self.ntp(now);

@@ -559,6 +559,7 @@ impl Session {
             return;
         }
         self.data.close(now);
+        self.keep_abort(now);
         for transport in &mut self.transports {
             transport.close(now);
         }

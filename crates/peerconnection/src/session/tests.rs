@@ -2,6 +2,7 @@
 
 mod bandwidth;
 mod candidates;
+mod data;
 mod dtmf;
 mod gathering;
 mod parameters;
@@ -37,6 +38,8 @@ struct Side {
     events_heard: Vec<TelephoneEvent>,
     /// The last datagrams that came, to send them again.
     heard: Vec<Datagram>,
+    /// What became of channels.
+    channels: Vec<Event>,
 }
 
 impl Side {
@@ -71,11 +74,18 @@ impl Side {
             tones: Vec::new(),
             events_heard: Vec::new(),
             heard: Vec::new(),
+            channels: Vec::new(),
         }
     }
 
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.session.poll_event() {
+            if matches!(
+                event,
+                Event::ChannelIncoming(_) | Event::ChannelOpen(_) | Event::ChannelClosed(..)
+            ) {
+                self.channels.push(event.clone());
+            }
             match event {
                 Event::ConnectionStateChange(state) => self.states.push(state),
                 Event::IceConnectionStateChange(state) => self.ice_states.push(state),

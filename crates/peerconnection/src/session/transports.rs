@@ -1,6 +1,5 @@
 //! The transports of a session as the interface shows them (W3C WebRTC §5.5, §5.6, §6.1).
 
-use super::jsep::SectionKind;
 use super::transport::Transport;
 use super::{Session, TransceiverId};
 use crate::description::IceCandidate;
@@ -60,19 +59,10 @@ impl Session {
         self.transport(slot.transport).map(|_| slot.transport)
     }
 
-    /// The number of the transport that carries the association, once one was agreed on: `sctp`.
+    /// The number of the transport that carries the association, from the offer on that describes one: `sctp`. That of a
+    /// remote offer exists once it is answered.
     pub fn sctp_transport(&self) -> Option<usize> {
-        let agreed = |applied: &Option<super::jsep::Applied>| {
-            applied.as_ref().is_some_and(|applied| {
-                let mut sections = applied.described.sections.iter();
-                sections
-                    .any(|section| section.kind == SectionKind::Application && !section.rejected)
-            })
-        };
-        let agreed = agreed(&self.jsep.current_local) && agreed(&self.jsep.current_remote);
-        self.data
-            .transport()
-            .filter(|_| agreed || self.data.is_started())
+        self.data.transport()
     }
 
     /// `RTCSctpTransport.state`.

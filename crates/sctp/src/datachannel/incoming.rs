@@ -120,6 +120,12 @@ impl DataChannels {
             return;
         }
         channel.state = ChannelState::Closed;
+        let unsent = channel
+            .stream
+            .map_or(0, |stream| self.association.buffered_amount(stream));
+        if unsent > 0 {
+            self.unsent.insert(id, unsent);
+        }
         if let Some(stream) = channel.stream
             && self.by_stream.get(&stream) == Some(&id)
         {
@@ -153,6 +159,11 @@ impl DataChannels {
             self.association.consume(cost);
             return;
         };
+        // Whoever has closed a channel hears nothing more of it (W3C WebRTC §6.2, "receiving messages").
+        if channel.state == ChannelState::Closing {
+            self.association.consume(cost);
+            return;
+        }
         channel.stats.messages_received += 1;
         channel.stats.bytes_received += message.payload.len() as u64;
         channel.incoming.push_back(Incoming { message, cost });

@@ -54,6 +54,8 @@ pub struct DataChannels {
     events: VecDeque<Event>,
     early: Vec<Bytes>,
     unseen: usize,
+    /// What was still to be sent when a channel was closed, where there was anything.
+    unsent: NumberMap<u32, usize>,
     closed: Option<CloseReason>,
     dcep_errors: u64,
 }
@@ -73,6 +75,7 @@ impl DataChannels {
             events: VecDeque::new(),
             early: Vec::new(),
             unseen: 0,
+            unsent: NumberMap::default(),
             closed: None,
             dcep_errors: 0,
         }
@@ -114,23 +117,9 @@ impl DataChannels {
             return;
         }
         self.started = true;
-        self.role = Some(role);
         self.remote_max_message_size = remote.max_message_size;
         self.association.set_remote_port(remote.port);
-        // Channels that waited for the role, in the order they were opened.
-        let mut waiting: Vec<u32> = self
-            .channels
-            .iter()
-            .filter(|(_, channel)| channel.stream.is_none())
-            .map(|(id, _)| *id)
-            .collect();
-        waiting.sort_unstable();
-        for id in waiting {
-            match self.free_stream() {
-                Some(stream) => self.bind(id, stream),
-                None => self.finish(id, Some(ChannelError::NoStream)),
-            }
-        }
+        self.set_role(role);
         match &remote.sctp_init {
             Some(init) => {
                 if self.association.connect_with(now, init).is_err() {
@@ -145,6 +134,33 @@ impl DataChannels {
             self.association.handle_packet(now, packet);
         }
         self.drain(now);
+    }
+
+    /// The DTLS role is agreed on, perhaps before DTLS is connected: channels get their stream ids.
+    pub fn set_role(&mut self, role: DtlsRole) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.role = Some(role);
+        // Channels that waited for the role, in the order they were opened.
+        let mut waiting: Vec<u32> = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.stream.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            match self.free_stream() {
+                Some(stream) => self.bind(id, stream),
+                None => self.finish(id, Some(ChannelError::NoStream)),
+            }
+        }
+    }
+
+    /// The peer's `a=max-message-size` has changed; 0 for no limit.
+    pub fn set_remote_max_message_size(&mut self, bytes: u64) {
+        self.remote_max_message_size = bytes;
     }
 
     /// Queues a message.
@@ -217,7 +233,8 @@ impl DataChannels {
                 self.association.consume(cost);
             }
             (ChannelState::Closing, _) => {}
-            (_, None) => self.finish(id.0, None),
+            // Nothing was said of it yet.
+            (ChannelState::Connecting, _) | (_, None) => self.finish(id.0, None),
             (_, Some(stream)) => {
                 channel.state = ChannelState::Closing;
                 self.close_stream(now, stream);
@@ -321,10 +338,15 @@ impl DataChannels {
         Some(self.channels.get(&id.0)?.stats)
     }
 
-    /// Bytes given to [`DataChannels::send`] that have not been put into a packet yet.
+    /// Bytes given to [`DataChannels::send`] that have not been put into a packet yet. A closed channel keeps what it had.
     pub fn buffered_amount(&self, id: ChannelId) -> usize {
-        self.stream_id(id)
-            .map_or(0, |stream| self.association.buffered_amount(stream))
+        let unsent = self.unsent.get(&id.0).copied().unwrap_or(0);
+        let open = self
+            .channels
+            .get(&id.0)
+            .filter(|channel| channel.state != ChannelState::Closed);
+        open.and_then(|channel| channel.stream)
+            .map_or(unsent, |stream| self.association.buffered_amount(stream))
     }
 
     /// Where [`Event::BufferedAmountLow`] is told.

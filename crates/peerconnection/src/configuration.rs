@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::certificate::Certificate;
+use crate::rtp_parameters::ApplicationCodec;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// How a connection is made: `RTCConfiguration` (W3C WebRTC §4.2.1).
@@ -38,6 +39,11 @@ pub struct Configuration {
     /// Whether the first offer has a section for data, before all others, without a channel that asks for it
     /// (W3C WebRTC Extensions, "Always negotiating data channels").
     pub always_negotiate_data_channels: bool,
+    /// Codecs that the application handles itself, as encoded frames or packets, beside those that the library encodes
+    /// (not W3C). They are offered after the library's own unless `setCodecPreferences` says otherwise, and cannot be
+    /// changed later.
+    #[serde(skip)]
+    pub application_codecs: Vec<ApplicationCodec>,
 }
 
 /// `RTCIceServer`: one STUN or TURN server (W3C WebRTC §4.2.3).
@@ -214,10 +220,14 @@ impl Configuration {
     ///
     /// # Errors
     /// `SyntaxError` for a URL that is none, `InvalidAccessError` for a TURN server without a
-    /// user name or credential, or one that RFC 8489 §14.3 or RFC 8265 §4.1 does not allow.
+    /// user name or credential, or one that RFC 8489 §14.3 or RFC 8265 §4.1 does not allow; `TypeError` and
+    /// `NotSupportedError` for an application's codec that is none, or whose payload format is not known.
     pub fn validate(&self) -> Result<(), Error> {
         for server in &self.ice_servers {
             server.validate()?;
+        }
+        for codec in &self.application_codecs {
+            codec.check()?;
         }
         Ok(())
     }

@@ -95,9 +95,10 @@ pub use identity::{
 };
 pub use peer_connection::{Builder, PeerConnection, TransceiverInit};
 pub use rtp_parameters::{
-    DegradationPreference, EncodingOptions, ResolutionRestriction, RtcpParameters, RtpCapabilities,
-    RtpCodec, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionCapability,
-    RtpHeaderExtensionParameters, RtpReceiveParameters, RtpSendParameters, SetParameterOptions,
+    ApplicationCodec, DegradationPreference, EncodingOptions, ResolutionRestriction,
+    RtcpParameters, RtpCapabilities, RtpCodec, RtpCodecParameters, RtpEncodingParameters,
+    RtpHeaderExtensionCapability, RtpHeaderExtensionParameters, RtpReceiveParameters,
+    RtpSendParameters, SetParameterOptions,
 };
 pub use rtp_receiver::{EncodedFrames, RtpReceiver};
 pub use rtp_sender::RtpSender;

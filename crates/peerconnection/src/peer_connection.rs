@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::identity::{Identity, IdentityAssertion, IdentityProvider, IdentityProviderOptions};
 use crate::registry::{Dispatcher, Registry};
-use crate::rtp_parameters::RtpEncodingParameters;
+use crate::rtp_parameters::{RtpCapabilities, RtpEncodingParameters};
 use crate::rtp_receiver::RtpReceiver;
 use crate::rtp_sender::RtpSender;
 use crate::rtp_transceiver::RtpTransceiver;
@@ -382,6 +382,12 @@ impl PeerConnection {
     pub fn configuration(&self) -> Configuration {
         self.connection
             .query(|session| session.configuration().clone())
+    }
+
+    /// The codecs and header extensions that this connection can negotiate: as [`RtpSender::capabilities`], with
+    /// [`Configuration::application_codecs`] (not W3C).
+    pub fn capabilities(&self, kind: MediaKind) -> RtpCapabilities {
+        self.connection.query(|session| session.capabilities(kind))
     }
 
     // Identity (RFC 8827 §7).

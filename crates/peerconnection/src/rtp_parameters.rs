@@ -124,6 +124,96 @@ fn h264_profile(codec: &RtpCodec) -> (u8, u8) {
     }
 }
 
+/// A codec that the application encodes and decodes itself, or only forwards: [`Configuration::application_codecs`]
+/// (not W3C).
+///
+/// Once agreed, its frames go through [`RtpSender::send_encoded`] and [`RtpReceiver::encoded_frames`], its packets through
+/// [`RtpReceiver::packets`]; a track that is to be encoded here needs another codec.
+///
+/// [`Configuration::application_codecs`]: crate::Configuration::application_codecs
+/// [`RtpSender::send_encoded`]: crate::RtpSender::send_encoded
+/// [`RtpReceiver::encoded_frames`]: crate::RtpReceiver::encoded_frames
+/// [`RtpReceiver::packets`]: crate::RtpReceiver::packets
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplicationCodec {
+    /// Name, clock rate, channels and the `fmtp` parameters that are offered.
+    pub codec: RtpCodec,
+    /// The RTCP feedback that is offered, as in `nack pli` (RFC 4585 §4.2).
+    pub feedback: Vec<String>,
+    /// Whether lost packets are sent again in a format of their own (RFC 4588).
+    pub rtx: bool,
+}
+
+impl ApplicationCodec {
+    /// What browsers use for video: transport-wide congestion control, FIR, NACK, PLI.
+    pub const VIDEO_FEEDBACK: &'static [&'static str] =
+        &["transport-cc", "ccm fir", "nack", "nack pli"];
+
+    /// A video codec with a clock of 90 kHz, retransmission and [`ApplicationCodec::VIDEO_FEEDBACK`].
+    pub fn video(name: &str, sdp_fmtp_line: &str) -> Self {
+        ApplicationCodec {
+            codec: RtpCodec {
+                mime_type: format!("video/{name}"),
+                clock_rate: 90_000,
+                channels: None,
+                sdp_fmtp_line: sdp_fmtp_line.to_owned(),
+            },
+            feedback: Self::VIDEO_FEEDBACK
+                .iter()
+                .map(|&it| it.to_owned())
+                .collect(),
+            rtx: true,
+        }
+    }
+
+    /// H.264 in packetization mode 1 (RFC 6184): `profile_level_id` is three bytes in hexadecimal, as in `42e01f` for the
+    /// Constrained Baseline profile up to level 3.1.
+    pub fn h264(profile_level_id: &str) -> Self {
+        let fmtp = format!(
+            "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile_level_id}"
+        );
+        Self::video("H264", &fmtp)
+    }
+
+    /// VP9 of this profile, 0 to 3 (RFC 9628 §6.1).
+    pub fn vp9(profile: u8) -> Self {
+        Self::video("VP9", &format!("profile-id={profile}"))
+    }
+
+    pub(crate) fn kind(&self) -> Option<MediaKind> {
+        match self.codec.mime_type.split_once('/')? {
+            (kind, _) if kind.eq_ignore_ascii_case("audio") => Some(MediaKind::Audio),
+            (kind, _) if kind.eq_ignore_ascii_case("video") => Some(MediaKind::Video),
+            _ => None,
+        }
+    }
+
+    /// Whether its payloads can be made and read.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let name = &self.codec.mime_type;
+        let Some(kind) = self.kind() else {
+            return Err(Error::Type(format!("{name} is neither audio nor video")));
+        };
+        let format = rtp::payload::PayloadFormat::from_encoding_name(self.codec.name());
+        let is_video = kind == MediaKind::Video;
+        if !self.codec.is_media() || format.is_none_or(|format| format.is_video() != is_video) {
+            return Err(Error::NotSupported(format!(
+                "{name} has no payload format here"
+            )));
+        }
+        let h264 = self.codec.name().eq_ignore_ascii_case("h264");
+        if h264 && self.codec.fmtp("packetization-mode") != Some("1") {
+            return Err(Error::NotSupported(
+                "H.264 is sent in packetization mode 1 alone".into(),
+            ));
+        }
+        if self.codec.clock_rate == 0 {
+            return Err(Error::Type(format!("{name} has no clock rate")));
+        }
+        Ok(())
+    }
+}
+
 /// `RTCRtpCodecParameters` (W3C WebRTC §5.2.9): a codec under its payload type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

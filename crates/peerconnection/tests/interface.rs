@@ -1,11 +1,11 @@
 //! What the interface promises, on real sockets of this machine: each test is named after what the W3C text has there.
 
-use media::{MediaKind, MediaStream, MediaStreamTrack, TrackInit, TrackWriter};
+use media::{EncodedFrame, MediaKind, MediaStream, MediaStreamTrack, TrackInit, TrackWriter};
 use pc_media_capture::testcard::{TestCard, read_counter};
 use peerconnection::{
-    Configuration, DataChannelEvent, DataChannelInit, DataChannelState, DtlsTransportState,
-    EncodedTransform, Error, Event, IceCandidate, IceCandidateInit, IceComponent, IceRole,
-    IceTransportEvent, IceTransportState, IdentityFuture, IdentityProvider,
+    ApplicationCodec, Configuration, DataChannelEvent, DataChannelInit, DataChannelState,
+    DtlsTransportState, EncodedTransform, Error, Event, IceCandidate, IceCandidateInit,
+    IceComponent, IceRole, IceTransportEvent, IceTransportState, IdentityFuture, IdentityProvider,
     IdentityProviderOptions, IdentityValidation, KeygenAlgorithm, NetworkOptions, PeerConnection,
     PeerConnectionState, RtcErrorDetail, RtpEncodingParameters, SctpTransportState, StatsReport,
     TrackEvent, TransceiverDirection, TransceiverInit,
@@ -477,6 +477,50 @@ async fn simulcast_encodes_every_encoding() {
     })
     .await;
     assert_eq!(count(&after, "h"), count(&before, "h"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h264_that_the_application_has_encoded_arrives_as_it_was() {
+    let configuration = || Configuration {
+        application_codecs: vec![ApplicationCodec::h264("42e01f")],
+        ..Configuration::default()
+    };
+    let alice = connection_with(configuration());
+    let bob = connection_with(configuration());
+    let init = TransceiverInit {
+        direction: TransceiverDirection::SendOnly,
+        ..TransceiverInit::default()
+    };
+    let transceiver = alice
+        .add_transceiver(MediaKind::Video, init)
+        .expect("a transceiver");
+    let codecs = alice.capabilities(MediaKind::Video).codecs;
+    let h264: Vec<_> = codecs
+        .into_iter()
+        .filter(|codec| ["H264", "rtx"].contains(&codec.name()))
+        .collect();
+    transceiver.set_codec_preferences(&h264).expect("known");
+    negotiate(&alice, &bob).await;
+    let received = incoming_track(&bob).await;
+    let mut frames = received.receiver.encoded_frames();
+    connected(&alice).await;
+    assert_eq!(transceiver.sender().codecs()[0].codec.name(), "H264");
+    let mut picture = vec![
+        0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80,
+    ];
+    picture.extend([0, 0, 0, 1, 0x65]);
+    picture.extend([0x55; 4_000]);
+    let sender = transceiver.sender();
+    let frame = EncodedFrame::video(picture.clone().into(), Duration::from_millis(40), true);
+    bounded("sent", async {
+        while !sender.send_encoded(&frame).expect("open") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let came = bounded("a frame", frames.next()).await.expect("a frame");
+    assert_eq!(came.frame.data[..], picture[..]);
+    assert!(came.frame.keyframe);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

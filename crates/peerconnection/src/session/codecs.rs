@@ -2,7 +2,8 @@
 
 use super::transceiver::PacketTime;
 use crate::rtp_parameters::{
-    RtpCodec, RtpCodecParameters, RtpHeaderExtensionCapability, RtpHeaderExtensionParameters,
+    ApplicationCodec, RtpCapabilities, RtpCodec, RtpCodecParameters, RtpHeaderExtensionCapability,
+    RtpHeaderExtensionParameters,
 };
 use crate::states::TransceiverDirection;
 use media::MediaKind;
@@ -52,13 +53,11 @@ pub(crate) fn extensions(kind: MediaKind) -> Vec<RtpHeaderExtensionCapability> {
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) codec: RtpCodec,
-    pub(crate) payload_type: u8,
-    pub(crate) feedback: &'static [&'static str],
-    /// The payload type preferred for its retransmissions (RFC 4588), when it has any.
-    pub(crate) rtx: Option<u8>,
+    pub(crate) payload_type: Option<u8>,
+    pub(crate) feedback: Vec<String>,
+    /// Whether it is retransmitted (RFC 4588); its `rtx` prefers the payload type after its own.
+    pub(crate) rtx: bool,
 }
-
-const VIDEO_FEEDBACK: &[&str] = &["transport-cc", "ccm fir", "nack", "nack pli"];
 
 /// What descriptions of this side ask for: the least of what its codecs take (RFC 9429 §5.2.1), which is that of Opus
 /// (RFC 7587 §6.1).
@@ -69,61 +68,91 @@ pub(crate) fn packet_time(kind: MediaKind) -> PacketTime {
     }
 }
 
-/// All codecs of one kind, the preferred one first.
-pub(crate) fn known(kind: MediaKind) -> Vec<Known> {
-    let codec = |mime_type: &str, clock_rate, channels, fmtp: &str| RtpCodec {
-        mime_type: mime_type.to_owned(),
-        clock_rate,
-        channels,
-        sdp_fmtp_line: fmtp.to_owned(),
-    };
-    match kind {
-        MediaKind::Audio => vec![
-            // RFC 7587 §7: opus is always 48000/2 in SDP.
-            Known {
-                codec: codec(
-                    "audio/opus",
-                    48_000,
-                    Some(2),
-                    "minptime=10;stereo=1;useinbandfec=1",
-                ),
-                payload_type: 111,
-                feedback: &["transport-cc"],
-                rtx: None,
-            },
-            // RFC 3551 §6: static payload types.
-            Known {
-                codec: codec("audio/PCMU", 8_000, None, ""),
-                payload_type: 0,
-                feedback: &[],
-                rtx: None,
-            },
-            Known {
-                codec: codec("audio/PCMA", 8_000, None, ""),
-                payload_type: 8,
-                feedback: &[],
-                rtx: None,
-            },
-            // RFC 4733 §2.3: under the clock of the sound it stands in for; RFC 7874 §3 wants the tones 0 to 15.
-            Known {
-                codec: codec("audio/telephone-event", 48_000, None, "0-15"),
-                payload_type: 110,
-                feedback: &[],
-                rtx: None,
-            },
-            Known {
-                codec: codec("audio/telephone-event", 8_000, None, "0-15"),
-                payload_type: 126,
-                feedback: &[],
-                rtx: None,
-            },
-        ],
-        MediaKind::Video => vec![Known {
-            codec: codec("video/VP8", 90_000, None, ""),
-            payload_type: 96,
-            feedback: VIDEO_FEEDBACK,
-            rtx: Some(97),
-        }],
+/// What the library encodes itself, under the payload types that browsers use for it: name, clock rate, channels,
+/// parameters, payload type.
+type Own = (&'static str, u32, Option<u16>, &'static str, u8);
+
+const OWN_AUDIO: &[Own] = &[
+    // RFC 7587 §7: opus is always 48000/2 in SDP.
+    (
+        "audio/opus",
+        48_000,
+        Some(2),
+        "minptime=10;stereo=1;useinbandfec=1",
+        111,
+    ),
+    // RFC 3551 §6: static payload types.
+    ("audio/PCMU", 8_000, None, "", 0),
+    ("audio/PCMA", 8_000, None, "", 8),
+    // RFC 4733 §2.3: under the clock of the sound it stands in for; RFC 7874 §3 wants the tones 0 to 15.
+    ("audio/telephone-event", 48_000, None, "0-15", 110),
+    ("audio/telephone-event", 8_000, None, "0-15", 126),
+];
+
+const OWN_VIDEO: &[Own] = &[("video/VP8", 90_000, None, "", 96)];
+
+/// The codecs that a connection knows: the library's own, then those that the application brings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalogue(Vec<ApplicationCodec>);
+
+impl Catalogue {
+    pub(crate) fn new(codecs: &[ApplicationCodec]) -> Self {
+        Catalogue(codecs.to_vec())
+    }
+
+    /// All codecs of one kind, the preferred one first.
+    pub(crate) fn known(&self, kind: MediaKind) -> Vec<Known> {
+        let own = match kind {
+            MediaKind::Audio => OWN_AUDIO,
+            MediaKind::Video => OWN_VIDEO,
+        };
+        let own = own
+            .iter()
+            .map(|(name, clock_rate, channels, fmtp, number)| {
+                let feedback: &[&str] = match (kind, *name) {
+                    (MediaKind::Video, _) => ApplicationCodec::VIDEO_FEEDBACK,
+                    (_, "audio/opus") => &["transport-cc"],
+                    _ => &[],
+                };
+                Known {
+                    codec: RtpCodec {
+                        mime_type: (*name).to_owned(),
+                        clock_rate: *clock_rate,
+                        channels: *channels,
+                        sdp_fmtp_line: (*fmtp).to_owned(),
+                    },
+                    payload_type: Some(*number),
+                    feedback: feedback.iter().map(|&it| it.to_owned()).collect(),
+                    rtx: kind == MediaKind::Video,
+                }
+            });
+        let further = self.0.iter().filter(|codec| codec.kind() == Some(kind));
+        let further = further.map(|codec| Known {
+            codec: codec.codec.clone(),
+            payload_type: None,
+            feedback: codec.feedback.clone(),
+            rtx: codec.rtx,
+        });
+        own.chain(further).collect()
+    }
+
+    /// What `getCapabilities` gives (W3C WebRTC §5.2, §5.3).
+    pub(crate) fn capabilities(&self, kind: MediaKind) -> RtpCapabilities {
+        let known = self.known(kind);
+        let rtx = known.iter().any(|known| known.rtx).then(|| RtpCodec {
+            mime_type: format!("{}/rtx", kind.as_str()),
+            clock_rate: 90_000,
+            channels: None,
+            sdp_fmtp_line: String::new(),
+        });
+        RtpCapabilities {
+            codecs: known
+                .into_iter()
+                .map(|known| known.codec)
+                .chain(rtx)
+                .collect(),
+            header_extensions: extensions(kind),
+        }
     }
 }
 
@@ -161,7 +190,7 @@ impl Numbers {
     }
 
     /// The number for this codec: the one it has, else the preferred, else a free one.
-    fn payload_type(&mut self, codec: &RtpCodec, preferred: u8) -> Option<u8> {
+    fn payload_type(&mut self, codec: &RtpCodec, preferred: Option<u8>) -> Option<u8> {
         let same = |known: &RtpCodec| match codec.name().eq_ignore_ascii_case("rtx") {
             true => known == codec,
             false => known.matches(codec),
@@ -170,7 +199,8 @@ impl Numbers {
             return Some(*number);
         }
         // Dynamic payload types that RTCP multiplexing leaves free (RFC 5761 §4, RFC 8829 §5.2.1).
-        let free = std::iter::once(preferred)
+        let free = preferred
+            .into_iter()
             .chain(96..=127)
             .chain(35..=63)
             .find(|number| !self.payload_types.iter().any(|(taken, _)| taken == number))?;
@@ -195,33 +225,32 @@ impl Numbers {
     /// retransmission format.
     pub(crate) fn offered_codecs(
         &mut self,
+        catalogue: &Catalogue,
         kind: MediaKind,
         preferences: &[RtpCodec],
     ) -> Vec<RtpCodecParameters> {
         let mut offered = Vec::new();
         let retransmits = takes_rtx(preferences);
-        for known in in_order_of(preferences, known(kind)) {
+        for known in in_order_of(preferences, catalogue.known(kind)) {
             let Some(payload_type) = self.payload_type(&known.codec, known.payload_type) else {
                 continue;
             };
+            let preferred = known.payload_type.map(|number| number + 1);
+            let rtx = rtx_codec(kind, payload_type, known.codec.clock_rate);
             offered.push(RtpCodecParameters {
                 payload_type,
                 codec: known.codec,
-                feedback: known
-                    .feedback
-                    .iter()
-                    .map(|&feedback| feedback.to_owned())
-                    .collect(),
+                feedback: known.feedback,
             });
-            if let Some(preferred) = known.rtx.filter(|_| retransmits) {
-                let rtx = rtx_codec(payload_type);
-                if let Some(number) = self.payload_type(&rtx, preferred) {
-                    offered.push(RtpCodecParameters {
-                        payload_type: number,
-                        codec: rtx,
-                        feedback: Vec::new(),
-                    });
-                }
+            if known.rtx
+                && retransmits
+                && let Some(number) = self.payload_type(&rtx, preferred)
+            {
+                offered.push(RtpCodecParameters {
+                    payload_type: number,
+                    codec: rtx,
+                    feedback: Vec::new(),
+                });
             }
         }
         offered
@@ -247,10 +276,11 @@ impl Numbers {
     }
 }
 
-fn rtx_codec(payload_type: u8) -> RtpCodec {
+/// RFC 4588 §8.6: with the clock of what it repairs.
+fn rtx_codec(kind: MediaKind, payload_type: u8, clock_rate: u32) -> RtpCodec {
     RtpCodec {
-        mime_type: "video/rtx".to_owned(),
-        clock_rate: 90_000,
+        mime_type: format!("{}/rtx", kind.as_str()),
+        clock_rate,
         channels: None,
         sdp_fmtp_line: format!("apt={payload_type}"),
     }
@@ -283,32 +313,35 @@ fn in_order_of(preferences: &[RtpCodec], known: Vec<Known>) -> Vec<Known> {
 /// What an answer takes of an offer: the offered codecs that this side knows, in the offerer's
 /// order unless there are preferences (RFC 3264 §6.1, RFC 8829 §5.3.1), under the offered numbers.
 pub(crate) fn answered_codecs(
+    catalogue: &Catalogue,
     kind: MediaKind,
     offered: &[RtpCodecParameters],
     preferences: &[RtpCodec],
 ) -> Vec<RtpCodecParameters> {
-    common_codecs(kind, offered, preferences, answered_fmtp)
+    common_codecs(catalogue, kind, offered, preferences, answered_fmtp)
 }
 
 /// What this side may send of what the peer's description takes, in the same order, but as the peer wants to receive it
 /// (W3C WebRTC §5.2.9: "for an RTCRtpSender, the sdpFmtpLine parameters come from the remote description").
 pub(crate) fn sent_codecs(
+    catalogue: &Catalogue,
     kind: MediaKind,
     described: &[RtpCodecParameters],
     preferences: &[RtpCodec],
 ) -> Vec<RtpCodecParameters> {
-    common_codecs(kind, described, preferences, |_, theirs| {
+    common_codecs(catalogue, kind, described, preferences, |_, theirs| {
         theirs.sdp_fmtp_line.clone()
     })
 }
 
 fn common_codecs(
+    catalogue: &Catalogue,
     kind: MediaKind,
     offered: &[RtpCodecParameters],
     preferences: &[RtpCodec],
     fmtp: impl Fn(&RtpCodec, &RtpCodec) -> String,
 ) -> Vec<RtpCodecParameters> {
-    let known = in_order_of(preferences, known(kind));
+    let known = in_order_of(preferences, catalogue.known(kind));
     let mut common: Vec<(usize, RtpCodecParameters)> = offered
         .iter()
         .filter_map(|codec| {
@@ -342,10 +375,10 @@ fn common_codecs(
     }
     let mut answered = Vec::new();
     let retransmits = takes_rtx(preferences);
-    for (_, codec) in common {
+    for (place, codec) in common {
         let payload_type = codec.payload_type;
         answered.push(codec);
-        if !retransmits {
+        if !retransmits || !known[place].rtx {
             continue;
         }
         answered.extend(
@@ -368,9 +401,46 @@ fn common_codecs(
 /// this side wants to receive.
 fn answered_fmtp(ours: &RtpCodec, offered: &RtpCodec) -> String {
     match ours.name().to_ascii_lowercase().as_str() {
-        "h264" | "vp9" | "av1" => offered.sdp_fmtp_line.clone(),
+        "h264" => h264_answer(ours, offered),
+        "vp9" | "av1" => offered.sdp_fmtp_line.clone(),
         _ => ours.sdp_fmtp_line.clone(),
     }
+}
+
+/// RFC 6184 §8.2.2: the offered profile and packetization mode, at no higher level than both take; with
+/// `level-asymmetry-allowed` on both sides at this side's own.
+fn h264_answer(ours: &RtpCodec, offered: &RtpCodec) -> String {
+    let level = |codec: &RtpCodec| {
+        let id = codec.fmtp("profile-level-id").unwrap_or("420010");
+        u32::from_str_radix(id, 16).map_or([0; 4], u32::to_be_bytes)
+    };
+    // Level 1b is 11 with constraint_set3_flag (§8.1), and lower than level 1.1.
+    let rank = |[_, _, iop, level]: [u8; 4]| (level, !(level == 11 && iop & 0x10 != 0));
+    let (own, theirs) = (level(ours), level(offered));
+    let asymmetric = [ours, offered]
+        .iter()
+        .all(|codec| codec.fmtp("level-asymmetry-allowed") == Some("1"));
+    let chosen = match asymmetric || rank(own) < rank(theirs) {
+        true => own,
+        false => theirs,
+    };
+    if chosen[3] == theirs[3] {
+        return offered.sdp_fmtp_line.clone();
+    }
+    let iop = match chosen[3] {
+        11 => theirs[2] & !0x10 | chosen[2] & 0x10,
+        _ => theirs[2],
+    };
+    let id = format!(
+        "profile-level-id={:02x}{iop:02x}{:02x}",
+        theirs[1], chosen[3]
+    );
+    let parameters = offered.sdp_fmtp_line.split(';').map(str::trim);
+    let mut parameters: Vec<&str> = parameters
+        .filter(|parameter| !parameter.is_empty() && !parameter.starts_with("profile-level-id"))
+        .collect();
+    parameters.push(&id);
+    parameters.join(";")
 }
 
 /// The offered extensions that are to be negotiated here, under the offered numbers, in a direction that does not
@@ -454,7 +524,7 @@ mod tests {
             parameters(121, "video/rtx", 90_000, None, "apt=120"),
             parameters(101, "video/rtx", 90_000, None, "apt=100"),
         ];
-        let answered = answered_codecs(MediaKind::Video, &offered, &[]);
+        let answered = answered_codecs(&Catalogue::default(), MediaKind::Video, &offered, &[]);
         let numbers: Vec<u8> = answered.iter().map(|codec| codec.payload_type).collect();
         assert_eq!(numbers, [120, 121]);
         assert_eq!(answered[0].feedback, ["nack", "transport-cc"]);
@@ -470,25 +540,69 @@ mod tests {
             ],
             &[],
         );
-        let audio = numbers.offered_codecs(MediaKind::Audio, &[]);
+        let audio = numbers.offered_codecs(&Catalogue::default(), MediaKind::Audio, &[]);
         assert_eq!(audio[0].payload_type, 109);
-        let video = numbers.offered_codecs(MediaKind::Video, &[]);
+        let video = numbers.offered_codecs(&Catalogue::default(), MediaKind::Video, &[]);
         assert_ne!(video[0].payload_type, 96, "96 is the peer's AV1");
         assert_eq!(
             video[1].associated_payload_type(),
             Some(video[0].payload_type)
         );
         assert_eq!(
-            numbers.offered_codecs(MediaKind::Video, &[])[0].payload_type,
+            numbers.offered_codecs(&Catalogue::default(), MediaKind::Video, &[])[0].payload_type,
             video[0].payload_type
         );
     }
 
     #[test]
     fn preferences_choose_and_order_what_is_offered() {
-        let pcma = known(MediaKind::Audio)[2].codec.clone();
-        let offered = Numbers::default().offered_codecs(MediaKind::Audio, &[pcma]);
+        let pcma = Catalogue::default().known(MediaKind::Audio)[2]
+            .codec
+            .clone();
+        let offered =
+            Numbers::default().offered_codecs(&Catalogue::default(), MediaKind::Audio, &[pcma]);
         assert_eq!(offered.len(), 1);
         assert_eq!(offered[0].payload_type, 8);
+    }
+
+    #[test]
+    fn an_h264_answer_has_the_offered_profile_at_the_lower_level_or_its_own_where_both_may_differ()
+    {
+        let h264 = |id: &str, more: &str| {
+            let fmtp = format!("packetization-mode=1;profile-level-id={id}{more}");
+            parameters(102, "video/H264", 90_000, None, &fmtp).codec
+        };
+        let both = ";level-asymmetry-allowed=1";
+        let answer = |own: &RtpCodec, offered: &RtpCodec| {
+            let line = answered_fmtp(own, offered);
+            let codec = h264("", "");
+            let codec = RtpCodec {
+                sdp_fmtp_line: line,
+                ..codec
+            };
+            assert_eq!(codec.fmtp("packetization-mode"), Some("1"));
+            codec.fmtp("profile-level-id").map(str::to_owned)
+        };
+        let id = |id: &str| Some(id.to_owned());
+        assert_eq!(
+            answer(&h264("42e01f", ""), &h264("42c033", "")),
+            id("42c01f")
+        );
+        assert_eq!(
+            answer(&h264("42e01f", both), &h264("42e00d", "")),
+            id("42e00d")
+        );
+        assert_eq!(
+            answer(&h264("42e01f", both), &h264("42e00d", both)),
+            id("42e01f")
+        );
+        assert_eq!(
+            answer(&h264("42f00b", ""), &h264("42e01f", "")),
+            id("42f00b")
+        );
+        assert_eq!(
+            answer(&h264("42e00b", ""), &h264("42f00b", "")),
+            id("42f00b")
+        );
     }
 }

@@ -373,20 +373,5 @@ fn extension_id(extensions: &[RtpHeaderExtensionParameters], uri: &str) -> Optio
 
 /// `RTCRtpSender.getCapabilities` and `RTCRtpReceiver.getCapabilities` (W3C WebRTC §5.2, §5.3).
 pub fn capabilities(kind: ::media::MediaKind) -> crate::rtp_parameters::RtpCapabilities {
-    let mut codecs: Vec<_> = codecs::known(kind)
-        .into_iter()
-        .map(|known| known.codec)
-        .collect();
-    if kind == ::media::MediaKind::Video {
-        codecs.push(crate::rtp_parameters::RtpCodec {
-            mime_type: "video/rtx".into(),
-            clock_rate: 90_000,
-            channels: None,
-            sdp_fmtp_line: String::new(),
-        });
-    }
-    crate::rtp_parameters::RtpCapabilities {
-        codecs,
-        header_extensions: codecs::extensions(kind),
-    }
+    codecs::Catalogue::default().capabilities(kind)
 }

@@ -207,6 +207,7 @@ impl Session {
             facts,
             StdRng::from_rng(&mut rng),
         );
+        jsep.catalogue = codecs::Catalogue::new(&configuration.application_codecs);
         jsep.always_data = configuration.always_negotiate_data_channels;
         jsep.ice_lite = ice.lite;
         jsep.renominates = ice.renomination && !ice.lite;
@@ -505,6 +506,9 @@ impl Session {
         // Step 3.6: called is enough.
         if configuration.ice_candidate_pool_size != old.ice_candidate_pool_size && self.describing {
             return fixed("the size of the candidate pool");
+        }
+        if configuration.application_codecs != old.application_codecs {
+            return fixed("the codecs of the application");
         }
         if configuration.peer_identity != old.peer_identity {
             return fixed("the peer identity");

@@ -2,12 +2,12 @@
 //! `setCodecPreferences`, and the control of header extensions.
 
 use super::transceiver::{Transceiver, TransceiverId};
-use super::{Event, Session, capabilities, codecs};
+use super::{Event, Session, codecs};
 use crate::error::Error;
 use crate::rtp_parameters::{
-    DegradationPreference, PTIME_TWICE, RtcpParameters, RtpCodec, RtpCodecParameters,
-    RtpHeaderExtensionCapability, RtpReceiveParameters, RtpSendParameters, SetParameterOptions,
-    check_encodings,
+    DegradationPreference, PTIME_TWICE, RtcpParameters, RtpCapabilities, RtpCodec,
+    RtpCodecParameters, RtpHeaderExtensionCapability, RtpReceiveParameters, RtpSendParameters,
+    SetParameterOptions, check_encodings,
 };
 use crate::states::TransceiverDirection;
 use ::media::MediaKind;
@@ -75,6 +75,7 @@ impl Session {
         parameters: RtpSendParameters,
         options: &SetParameterOptions,
     ) -> Result<(), Error> {
+        let catalogue = self.jsep.catalogue.clone();
         let transceiver = self.live_transceiver(id)?;
         let kind = transceiver.kind;
         let Some(last) = &transceiver.sender.last_returned else {
@@ -101,7 +102,8 @@ impl Session {
             return Err(modified("a read-only parameter has changed"));
         }
         let known: Vec<RtpCodec> = match last.codecs.as_slice() {
-            [] => codecs::known(kind)
+            [] => catalogue
+                .known(kind)
                 .into_iter()
                 .map(|known| known.codec)
                 .collect(),
@@ -287,19 +289,25 @@ impl Session {
         Ok(())
     }
 
+    /// What this connection can negotiate: as [`capabilities`](super::capabilities), with the codecs of the application.
+    pub fn capabilities(&self, kind: MediaKind) -> RtpCapabilities {
+        self.jsep.catalogue.capabilities(kind)
+    }
+
     /// `RTCRtpTransceiver.setCodecPreferences` (W3C WebRTC §5.4). No codecs are the default order again.
     ///
     /// # Errors
-    /// `InvalidModificationError` for a codec that [`capabilities`] does not list, or when none of them is more than a
+    /// `InvalidModificationError` for a codec that [`Session::capabilities`] does not list, or when none of them is more than a
     /// helper (retransmission, redundancy, comfort noise).
     pub fn set_codec_preferences(
         &mut self,
         id: TransceiverId,
         codecs: &[RtpCodec],
     ) -> Result<(), Error> {
+        let catalogue = self.jsep.catalogue.clone();
         let transceiver = self.jsep.transceiver_mut(id).ok_or_else(stopped)?;
         let mut preferred: Vec<RtpCodec> = Vec::with_capacity(codecs.len());
-        let known = capabilities(transceiver.kind).codecs;
+        let known = catalogue.capabilities(transceiver.kind).codecs;
         for codec in codecs {
             if preferred
                 .iter()

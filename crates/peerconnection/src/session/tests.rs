@@ -1,5 +1,6 @@
 //! Two whole sessions on a simulated network and a simulated clock.
 
+mod application_codecs;
 mod bandwidth;
 mod candidates;
 mod data;
@@ -29,6 +30,8 @@ struct Side {
     open: bool,
     messages: Vec<Bytes>,
     frames: usize,
+    /// Payload type and data of the last one.
+    last_frame: Option<(u8, Bytes)>,
     /// Whose frames came.
     seen: Vec<TransceiverId>,
     /// How often negotiation was asked for, and not begun.
@@ -69,6 +72,7 @@ impl Side {
             open: false,
             messages: Vec::new(),
             frames: 0,
+            last_frame: None,
             seen: Vec::new(),
             negotiation_needed: 0,
             tones: Vec::new(),
@@ -107,6 +111,7 @@ impl Side {
                 continue;
             }
             self.frames += 1;
+            self.last_frame = Some((frame.payload_type, frame.data));
             if !self.seen.contains(&id) {
                 self.seen.push(id);
             }

@@ -15,6 +15,7 @@ use crate::states::{SignalingState, TransceiverDirection};
 
 impl Jsep {
     pub(super) fn apply_local(&mut self, applied: Applied) -> Vec<Notice> {
+        let catalogue = self.catalogue.clone();
         let before = self.state;
         let sdp_type = applied.sdp_type;
         if sdp_type == SdpType::Offer {
@@ -71,8 +72,12 @@ impl Jsep {
                 set_associated_remote_streams(transceiver, Vec::new(), &mut notices);
                 notices.push(Notice::Mute(transceiver.id));
             }
-            transceiver.sender.codecs =
-                sent_codecs(transceiver.kind, &offered.codecs, &transceiver.preferences);
+            transceiver.sender.codecs = sent_codecs(
+                &catalogue,
+                transceiver.kind,
+                &offered.codecs,
+                &transceiver.preferences,
+            );
             transceiver.sender.packet_time = offered.packet_time;
             transceiver.sender.extensions = sendable(answered_extensions(
                 &transceiver.extensions_to_negotiate,
@@ -117,6 +122,7 @@ impl Jsep {
     }
 
     pub(super) fn apply_remote(&mut self, applied: Applied) -> Vec<Notice> {
+        let catalogue = self.catalogue.clone();
         let before = self.state;
         let offer = applied.sdp_type == SdpType::Offer;
         self.peer_trickles = Some(applied.described.trickle);
@@ -175,7 +181,7 @@ impl Jsep {
             if !offer {
                 prune_layers(&mut transceiver.sender.encodings, section);
                 transceiver.sender.codecs =
-                    sent_codecs(kind, &section.codecs, &transceiver.preferences);
+                    sent_codecs(&catalogue, kind, &section.codecs, &transceiver.preferences);
                 transceiver.sender.packet_time = section.packet_time;
                 transceiver.sender.extensions = sendable(answered_extensions(
                     &transceiver.extensions_to_negotiate,

@@ -174,9 +174,11 @@ impl Jsep {
         section.transceiver = Some(id);
         section.transport = usize::MAX;
         section.direction = transceiver.direction;
-        section.codecs = self
-            .numbers
-            .offered_codecs(transceiver.kind, &transceiver.preferences);
+        section.codecs = self.numbers.offered_codecs(
+            &self.catalogue,
+            transceiver.kind,
+            &transceiver.preferences,
+        );
         section.extensions = self
             .numbers
             .offered_extensions(&transceiver.extensions_to_negotiate);
@@ -448,7 +450,12 @@ impl Jsep {
                     .transceiver(slot.transceiver?)
                     .filter(|transceiver| !transceiver.stopped)?;
                 let mut section = Section::new(offered.kind.clone(), offered.mid.clone());
-                section.codecs = answered_codecs(*kind, &offered.codecs, &transceiver.preferences);
+                section.codecs = answered_codecs(
+                    &self.catalogue,
+                    *kind,
+                    &offered.codecs,
+                    &transceiver.preferences,
+                );
                 if !section.codecs.iter().any(|codec| codec.codec.is_media()) {
                     return None;
                 }
@@ -625,7 +632,8 @@ fn rejected(kind: SectionKind, mid: String) -> Section {
     section.rejected = true;
     section.direction = crate::states::TransceiverDirection::Inactive;
     if let SectionKind::Media(kind) = section.kind {
-        section.codecs = codecs::Numbers::default().offered_codecs(kind, &[]);
+        section.codecs =
+            codecs::Numbers::default().offered_codecs(&codecs::Catalogue::default(), kind, &[]);
         section.codecs.truncate(1);
     }
     section

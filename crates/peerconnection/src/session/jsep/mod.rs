@@ -15,7 +15,7 @@ mod text;
 pub(crate) use model::{Described, Section, SectionKind, Setup};
 pub(crate) use text::to_description;
 
-use super::codecs::{self, Numbers};
+use super::codecs::{self, Catalogue, Numbers};
 use super::transceiver::{Encoding, PacketTime, Receiver, Sender, Transceiver, TransceiverId};
 use crate::configuration::BundlePolicy;
 use crate::description::{SdpType, SessionDescription};
@@ -109,6 +109,8 @@ pub(crate) struct Jsep {
     pub(crate) slots: Vec<Slot>,
     next_transceiver: u32,
     next_transport: usize,
+    /// What may be offered and answered.
+    pub(crate) catalogue: Catalogue,
     numbers: Numbers,
     session_id: u64,
     version: u64,
@@ -162,6 +164,7 @@ impl Jsep {
             slots: Vec::new(),
             next_transceiver: 0,
             next_transport: 0,
+            catalogue: Catalogue::default(),
             numbers: Numbers::default(),
             session_id,
             version: 0,
@@ -258,7 +261,7 @@ impl Jsep {
         if direction == TransceiverDirection::Stopped {
             return Err(Error::Type("a transceiver cannot be made stopped".into()));
         }
-        let encodings = validated_encodings(kind, encodings)?;
+        let encodings = validated_encodings(&self.catalogue, kind, encodings)?;
         Ok(self.new_transceiver(kind, track, direction, streams, encodings))
     }
 
@@ -684,6 +687,7 @@ const MOST_ENCODINGS: usize = 8;
 
 /// "addTransceiver sendEncodings validation steps" (W3C WebRTC §5.1).
 fn validated_encodings(
+    catalogue: &Catalogue,
     kind: MediaKind,
     mut encodings: Vec<RtpEncodingParameters>,
 ) -> Result<Vec<RtpEncodingParameters>, Error> {
@@ -722,7 +726,7 @@ fn validated_encodings(
     {
         return Err(Error::Type("two encodings have the same rid".into()));
     }
-    let known = codecs::known(kind);
+    let known = catalogue.known(kind);
     if encodings.iter().any(|encoding| {
         encoding.codec.as_ref().is_some_and(|wanted| {
             !known

@@ -80,9 +80,8 @@ fn a_session_level_ct_limits_all_sections_together() {
 
 #[test]
 fn the_encodings_of_simulcast_share_the_limit_of_their_section() {
-    let at = |host: u8| SocketAddr::from(([10, 0, 0, host], 5000));
     let start = |now| {
-        let mut side = Side::new(9, at(1), now);
+        let mut side = Side::new(9, SocketAddr::new(Pair::A, 5000), now);
         let layers = ["q", "h", "f"].map(|rid| RtpEncodingParameters {
             rid: Some(rid.into()),
             ..RtpEncodingParameters::default()
@@ -99,7 +98,7 @@ fn the_encodings_of_simulcast_share_the_limit_of_their_section() {
         side
     };
     let mut pair = Pair::over(9, LinkConfig::default(), start, |now| {
-        Side::new(10, at(2), now)
+        Side::new(10, SocketAddr::new(Pair::B, 6000), now)
     });
     renegotiate(&mut pair, |sdp| {
         *sdp = with_in_each_section(sdp, "b=TIAS:400000\r\n");

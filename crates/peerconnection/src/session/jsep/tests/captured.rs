@@ -216,3 +216,39 @@ fn captured_answers_can_be_read_and_written_back() {
         }
     }
 }
+
+#[test]
+fn a_captured_offer_of_chromium_is_answered_with_h264_first() {
+    let offers = captured("chromium-offer-audio-video-data");
+    let (_, text) = offers.first().expect("the offer");
+    let mut jsep = side(1);
+    let h264 = crate::ApplicationCodec::h264("42e01f");
+    let vp9 = crate::ApplicationCodec::vp9(0);
+    jsep.catalogue = Catalogue::new(&[h264, vp9]);
+    let id = jsep
+        .add_track(MediaKind::Video, "cam".into(), vec![])
+        .unwrap();
+    let capabilities = jsep.catalogue.capabilities(MediaKind::Video).codecs;
+    let named = |name: &str| {
+        let mut codecs = capabilities.iter();
+        codecs.find(|codec| codec.name() == name).unwrap().clone()
+    };
+    let preferred = ["H264", "VP9", "VP8", "rtx"].map(named);
+    jsep.transceiver_mut(id).unwrap().preferences = preferred.into();
+    jsep.set_remote(&SessionDescription::offer(text.clone()))
+        .unwrap();
+    let answer = jsep.create_answer().unwrap();
+    is_valid_answer("h264", text, &answer.sdp);
+    // 108 is the Constrained Baseline profile in packetization mode 1, 98 VP9 of profile 0, 96 VP8.
+    let video = answer.sdp.split("m=video ").nth(1).expect("a section");
+    let line = video.lines().next().expect("a line");
+    assert!(line.ends_with(" 108 109 98 99 96 97"), "{line}");
+    assert!(video.contains(
+        "a=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
+    ));
+    jsep.set_local(Some(answer)).unwrap();
+    assert_eq!(
+        jsep.transceiver(id).unwrap().sender.codecs[0].payload_type,
+        108
+    );
+}

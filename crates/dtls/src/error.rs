@@ -98,6 +98,20 @@ pub enum Error {
     Local(String),
 }
 
+impl Error {
+    /// The fatal alert that this side has sent because of it, if there was one to send.
+    pub fn sent_alert(&self) -> Option<AlertDescription> {
+        match self {
+            Error::FingerprintMismatch => Some(AlertDescription::BAD_CERTIFICATE),
+            Error::PeerMisbehaved(_) | Error::PeerIncompatible(_) | Error::NoSrtpProfile => {
+                Some(AlertDescription::HANDSHAKE_FAILURE)
+            }
+            Error::Local(_) => Some(AlertDescription::INTERNAL_ERROR),
+            Error::PeerAlert(_) | Error::Timeout => None,
+        }
+    }
+}
+
 /// Why an endpoint could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dimpl::{Dtls, Output};
 
 use crate::config::Role;
-use crate::error::{AlertDescription, Error};
+use crate::error::Error;
 use crate::fingerprint;
 use crate::records::Records;
 use crate::srtp_profile::SrtpKeys;
@@ -212,15 +212,7 @@ impl Endpoint {
         self.timeout = None;
         self.incoming.clear();
         self.incoming_lengths.clear();
-        let description = match &error {
-            Error::FingerprintMismatch => Some(AlertDescription::BAD_CERTIFICATE),
-            Error::PeerMisbehaved(_) | Error::PeerIncompatible(_) | Error::NoSrtpProfile => {
-                Some(AlertDescription::HANDSHAKE_FAILURE)
-            }
-            Error::Local(_) => Some(AlertDescription::INTERNAL_ERROR),
-            Error::PeerAlert(_) | Error::Timeout => None,
-        };
-        if let Some(description) = description {
+        if let Some(description) = error.sent_alert() {
             // What was still to be sent belongs to a handshake that is not to be finished.
             self.outgoing.clear();
             let alert = self.sent.alert(

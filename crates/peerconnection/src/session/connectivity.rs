@@ -309,6 +309,12 @@ impl Session {
             .iter()
             .find(|slot| slot.kind == jsep::SectionKind::Application && !slot.rejected);
         self.data.set_transport(data.map(|slot| slot.transport));
+        // Without a section there is no association (RFC 8841 §10.4, W3C WebRTC §4.4.1.5, step 8).
+        if self.data.transport().is_none() {
+            let rng = StdRng::from_rng(&mut self.rng);
+            self.data.restart(now, rng);
+            self.after_data();
+        }
         let most = self
             .transports
             .iter()

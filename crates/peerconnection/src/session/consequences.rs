@@ -84,10 +84,16 @@ impl Session {
                         self.data.abort(now);
                     }
                 }
-                Change::Error(error) => self.events.push_back(Event::DtlsError {
-                    transport: number,
-                    error,
-                }),
+                Change::Error(error) => {
+                    self.events.push_back(Event::DtlsError {
+                        transport: number,
+                        error,
+                    });
+                    self.events.push_back(Event::DtlsStateChange {
+                        transport: number,
+                        state: DtlsTransportState::Failed,
+                    });
+                }
             }
         }
         self.start_data(now);

@@ -43,6 +43,8 @@ struct Side {
     heard: Vec<Datagram>,
     /// What became of channels.
     channels: Vec<Event>,
+    /// What DTLS came to.
+    dtls: Vec<Event>,
 }
 
 impl Side {
@@ -79,6 +81,7 @@ impl Side {
             events_heard: Vec::new(),
             heard: Vec::new(),
             channels: Vec::new(),
+            dtls: Vec::new(),
         }
     }
 
@@ -89,6 +92,12 @@ impl Side {
                 Event::ChannelIncoming(_) | Event::ChannelOpen(_) | Event::ChannelClosed(..)
             ) {
                 self.channels.push(event.clone());
+            }
+            if matches!(
+                event,
+                Event::DtlsError { .. } | Event::DtlsStateChange { .. }
+            ) {
+                self.dtls.push(event.clone());
             }
             match event {
                 Event::ConnectionStateChange(state) => self.states.push(state),
@@ -483,6 +492,43 @@ fn an_ice_restart_keeps_the_call_and_its_data() {
     pair.run_for(Duration::from_secs(1));
     assert_eq!(pair.a.messages.len(), 1);
     assert!(pair.a.is_connected() && pair.b.is_connected());
+}
+
+#[test]
+fn the_dtls_transport_tells_its_error_before_its_state() {
+    let failures = |mut pair: Pair<Side, Side>| {
+        pair.run_for(Duration::from_secs(5));
+        [&pair.a, &pair.b].map(|side| match side.dtls.as_slice() {
+            [
+                ..,
+                Event::DtlsError { error, .. },
+                Event::DtlsStateChange {
+                    state: DtlsTransportState::Failed,
+                    ..
+                },
+            ] => (error.detail, error.sent_alert, error.received_alert),
+            other => panic!("{other:?}"),
+        })
+    };
+    use crate::RtcErrorDetail::{DtlsFailure, FingerprintFailure};
+    let link = LinkConfig::with_latency(Duration::from_millis(5));
+    // Another fingerprint than that of the certificate: bad_certificate (42) tells the peer.
+    let pair = pair_with(61, link, |sdp| {
+        let value = sdp.find("a=fingerprint:sha-256 ").expect("a fingerprint") + 22;
+        let before = sdp[value..value + 95].to_owned();
+        let other = match before.starts_with('0') {
+            true => before.replacen('0', "1", 1),
+            false => before.replacen(&before[..1], "0", 1),
+        };
+        *sdp = sdp.replace(&before, &other);
+    });
+    assert_eq!(
+        failures(pair),
+        [
+            (DtlsFailure, None, Some(42)),
+            (FingerprintFailure, None, None)
+        ]
+    );
 }
 
 #[test]

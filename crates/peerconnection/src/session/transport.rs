@@ -282,7 +282,11 @@ impl Transport {
                         // Told when the keys are in place.
                         dtls::State::Connected => continue,
                         dtls::State::Closed => DtlsTransportState::Closed,
-                        dtls::State::Failed => DtlsTransportState::Failed,
+                        // Told after the error (W3C WebRTC §5.5).
+                        dtls::State::Failed => {
+                            self.state = DtlsTransportState::Failed;
+                            continue;
+                        }
                     };
                     self.state = state;
                     return Some(Change::State(state));
@@ -310,6 +314,10 @@ impl Transport {
                         _ => RtcErrorDetail::DtlsFailure,
                     };
                     let mut reported = RtcError::new(detail, error.to_string());
+                    // Alerts belong to `dtls-failure` alone (W3C WebRTC §11.1).
+                    if detail == RtcErrorDetail::DtlsFailure {
+                        reported.sent_alert = error.sent_alert().map(|alert| alert.0);
+                    }
                     if let dtls::Error::PeerAlert(alert) = &error {
                         reported.received_alert = Some(alert.0);
                     }

@@ -67,7 +67,7 @@ impl Session {
 
     /// `RTCSctpTransport.state`.
     pub fn sctp_state(&self) -> SctpTransportState {
-        if self.is_closed() {
+        if self.is_closed() || self.data.transport().is_none() {
             SctpTransportState::Closed
         } else {
             self.data.state()

@@ -236,3 +236,35 @@ fn close_the_connection_keeps_the_buffered_amount_and_tells_the_peer_the_cause()
     // User-Initiated Abort (RFC 9260 §3.3.10.12).
     assert_eq!(error.sctp_cause_code, Some(12));
 }
+
+#[test]
+fn an_answer_without_the_section_for_data_ends_the_association_and_another_can_follow() {
+    let mut pair = established(58, LinkConfig::with_latency(Duration::from_millis(5)));
+    let ours = pair.a.channel.expect("a channel");
+    exchange(&mut pair, |sdp| {
+        let (start, rest) = sdp.split_once("m=application ").expect("a section");
+        let (_, rest) = rest.split_once(' ').expect("a port");
+        let rejected = format!("{start}m=application 0 {rest}");
+        rejected.replace("BUNDLE 0 1 2", "BUNDLE 0 1")
+    });
+    assert_eq!(pair.a.session.sctp_transport(), None);
+    assert_eq!(pair.a.session.sctp_state(), SctpTransportState::Closed);
+    assert_eq!(pair.a.session.channel_state(ours), ChannelState::Closed);
+    let events = told(&mut pair.a);
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::SctpClosed))
+    );
+    let closed = |event: &Event| matches!(event, Event::ChannelClosed(id, None) if *id == ours);
+    assert!(events.iter().any(closed), "{events:?}");
+    let again = channel(&mut pair.a);
+    assert_eq!(
+        pair.a.session.channel_state(again),
+        ChannelState::Connecting
+    );
+    let now = pair.now();
+    let offer = describe(&mut pair.a, now);
+    assert!(!offer.sdp.contains("m=application 0 "), "{}", offer.sdp);
+    assert!(pair.a.session.sctp_transport().is_some());
+}

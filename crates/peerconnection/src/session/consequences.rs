@@ -42,6 +42,9 @@ impl Session {
 
     /// Gives senders and receivers the streams that the descriptions agree on.
     pub(super) fn match_streams(&mut self, now: Instant) {
+        for ssrc in self.streams_with_another_clock() {
+            self.jsep.renew_ssrc(ssrc);
+        }
         let remote = self.jsep.remote().map(|applied| &applied.described);
         let total = remote.and_then(|described| described.most_total_bitrate);
         self.media.begin_match(total);
@@ -64,6 +67,24 @@ impl Session {
             );
         }
         self.media.end_match(now);
+    }
+
+    /// Those that are sent and whose next codec has another clock rate (RFC 9429 §5.11, RFC 7160 §4.1).
+    fn streams_with_another_clock(&self) -> Vec<u32> {
+        let mut streams = Vec::new();
+        for transceiver in &self.jsep.transceivers {
+            for encoding in &transceiver.sender.encodings {
+                let next = encoding.parameters.choose(&transceiver.sender.codecs);
+                let mut outgoing = self.media.outgoing().iter();
+                let now = outgoing.find(|it| it.stream.ssrc().0 == encoding.ssrc);
+                if let (Some(next), Some(now)) = (next, now)
+                    && now.stream.config().clock_rate != next.codec.clock_rate
+                {
+                    streams.push(encoding.ssrc);
+                }
+            }
+        }
+        streams
     }
 
     /// What became of a transport's input: candidates, keys, decrypted data.

@@ -294,6 +294,15 @@ impl Jsep {
         Ok(notices)
     }
 
+    /// A section that a peer without mids describes again keeps the one it has.
+    pub(super) fn adopt_mids(&self, described: &mut Described) {
+        for (section, slot) in described.sections.iter_mut().zip(&self.slots) {
+            if !section.has_mid && !slot.rejected {
+                section.mid.clone_from(&slot.mid);
+            }
+        }
+    }
+
     /// What makes a remote description invalid although it can be read.
     pub(super) fn check_remote(
         &self,

@@ -61,10 +61,12 @@ impl Jsep {
             if !section.rejected && !placement.is_placed(&section) {
                 placement.place(self.policy, &mut section);
             }
+            self.describe_rtcp(&described, &mut section);
             described.sections.push(section);
         }
 
         described.bundle = self.offered_bundle(&described);
+        described.lip_sync = self.offered_lip_sync(&described);
         let mut credentials: Vec<(usize, Credentials)> = Vec::new();
         for section in &described.sections {
             let transport = section.transport;
@@ -83,6 +85,95 @@ impl Jsep {
             )
         });
         described
+    }
+
+    /// RFC 9429 §5.2.1, §5.2.2: what RTCP may be, until an answer has agreed on that.
+    fn describe_rtcp(&self, described: &Described, section: &mut Section) {
+        let agreed = self.last_answer_of(&section.mid);
+        let shared = described
+            .sections
+            .iter()
+            .any(|other| !other.rejected && other.transport == section.transport);
+        section.rtcp_rsize = agreed.is_none_or(|answer| answer.rtcp_rsize);
+        section.rtcp_mux_only = section.media().is_some()
+            && !section.rejected
+            && !section.bundle_only
+            && !shared
+            && agreed.is_none();
+    }
+
+    /// What the most recent answer says of a section that it accepts.
+    fn last_answer_of(&self, mid: &str) -> Option<&Section> {
+        let mut sections = self.last_applied_answer()?.sections.iter();
+        sections.find(|section| section.mid == mid && !section.rejected)
+    }
+
+    fn last_applied_answer(&self) -> Option<&Described> {
+        [&self.current_local, &self.current_remote]
+            .into_iter()
+            .flatten()
+            .find(|applied| applied.sdp_type == SdpType::Answer)
+            .map(|applied| &applied.described)
+    }
+
+    /// `a=group:LS` (RFC 9429 §5.2.1, §5.2.2): the groups of the most recent answer as far as they live, and one for each
+    /// stream that several transceivers are in.
+    fn offered_lip_sync(&self, described: &Described) -> Vec<Vec<String>> {
+        let live = |mid: &String| {
+            let mut sections = described.sections.iter();
+            sections.any(|section| !section.rejected && section.mid == *mid)
+        };
+        let mut groups: Vec<Vec<String>> = Vec::new();
+        for group in self
+            .last_applied_answer()
+            .iter()
+            .flat_map(|answer| &answer.lip_sync)
+        {
+            groups.push(group.iter().filter(|mid| live(mid)).cloned().collect());
+        }
+        let mut streams: Vec<&String> = Vec::new();
+        for stream in self.transceivers.iter().flat_map(|it| &it.sender.streams) {
+            if !streams.contains(&stream) {
+                streams.push(stream);
+            }
+        }
+        for stream in streams {
+            let members = described.sections.iter().filter(|section| {
+                let transceiver = section.transceiver.and_then(|id| self.transceiver(id));
+                !section.rejected
+                    && transceiver.is_some_and(|it| it.sender.streams.contains(stream))
+            });
+            groups.push(members.map(|section| section.mid.clone()).collect());
+        }
+        distinct_groups(groups)
+    }
+
+    /// `a=group:LS` of an answer (RFC 9429 §5.3.1): of each offered group those whose transceivers have a stream in common,
+    /// or none that could tell them apart.
+    fn answered_lip_sync(&self, offer: &Described, described: &Described) -> Vec<Vec<String>> {
+        let mut groups = Vec::new();
+        for offered in &offer.lip_sync {
+            let members: Vec<(&String, &Transceiver)> = offered
+                .iter()
+                .filter_map(|mid| {
+                    let mut sections = described.sections.iter();
+                    let section = sections.find(|it| !it.rejected && it.mid == *mid)?;
+                    Some((mid, self.transceiver(section.transceiver?)?))
+                })
+                .collect();
+            let indifferent =
+                |it: &Transceiver| it.sender.streams.is_empty() && it.sender.track.is_none();
+            let streams = members.iter().flat_map(|(_, it)| &it.sender.streams);
+            let choices = streams.map(Some).chain([None]);
+            let groups_of = choices.map(|stream| {
+                let chosen = members.iter().filter(|(_, it)| {
+                    indifferent(it) || stream.is_some_and(|one| it.sender.streams.contains(one))
+                });
+                chosen.map(|(mid, _)| (*mid).clone()).collect::<Vec<_>>()
+            });
+            groups.extend(groups_of.max_by_key(Vec::len));
+        }
+        distinct_groups(groups)
     }
 
     /// The group of all sections, the one that speaks for it first: that of the first transceiver which is not stopped
@@ -253,6 +344,7 @@ impl Jsep {
 
     pub(super) fn build_answer(&mut self, offer: &Described) -> Described {
         let mut described = self.new_description();
+        (described.trickle, described.ice2) = (offer.trickle, offer.ice2);
         for (index, offered) in offer.sections.iter().enumerate() {
             let answered = self
                 .answered_section(index, offered)
@@ -266,6 +358,12 @@ impl Jsep {
                 section.transceiver = self.slots.get(index).and_then(|slot| slot.transceiver);
                 section
             });
+            // RFC 9429 §5.3.1: if and only if present in the offer.
+            let section = Section {
+                has_mid: offered.has_mid,
+                rtcp_rsize: offered.rtcp_rsize,
+                ..section
+            };
             described.sections.push(section);
         }
 
@@ -279,6 +377,7 @@ impl Jsep {
             let accepted = bundle_of(accepted);
             described.bundle.extend(accepted);
         }
+        described.lip_sync = self.answered_lip_sync(offer, &described);
         let mut credentials: Vec<(usize, Credentials)> = Vec::new();
         for (index, offered) in offer.sections.iter().enumerate() {
             let transport = described.sections[index].transport;
@@ -536,6 +635,7 @@ impl Jsep {
             version: self.version,
             ice_lite: self.ice_lite,
             trickle: true,
+            ice2: true,
             renomination: self.renominates,
             identity: self.identity.clone(),
             ..Described::default()
@@ -615,6 +715,18 @@ fn bundle_of<'a>(sections: impl Iterator<Item = &'a Section>) -> Vec<Vec<String>
     } else {
         vec![mids]
     }
+}
+
+/// Groups of two and more, each once.
+fn distinct_groups(groups: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let mut distinct: Vec<Vec<String>> = Vec::new();
+    for group in groups {
+        let known = |known: &Vec<String>| group.iter().all(|mid| known.contains(mid));
+        if group.len() > 1 && !distinct.iter().any(known) {
+            distinct.push(group);
+        }
+    }
+    distinct
 }
 
 /// The smallest number that is no mid yet.

@@ -454,6 +454,18 @@ impl Jsep {
         }
     }
 
+    /// Gives an encoding other SSRCs: one stream has one clock (RFC 7160 §4.1).
+    pub(crate) fn renew_ssrc(&mut self, before: u32) {
+        let (ssrc, rtx) = (self.new_ssrc(), self.new_ssrc());
+        let mut encodings = self
+            .transceivers
+            .iter_mut()
+            .flat_map(|transceiver| &mut transceiver.sender.encodings);
+        if let Some(encoding) = encodings.find(|encoding| encoding.ssrc == before) {
+            (encoding.ssrc, encoding.rtx) = (ssrc, rtx);
+        }
+    }
+
     // Descriptions.
 
     /// `createOffer` (W3C WebRTC §4.4.2, RFC 9429 §5.2).
@@ -648,7 +660,8 @@ impl Jsep {
             return self.rollback();
         }
         self.check_transition(description.sdp_type, true)?;
-        let described = text::read(&description.sdp)?;
+        let mut described = text::read(&description.sdp)?;
+        self.adopt_mids(&mut described);
         self.check_remote(description.sdp_type, &described)?;
         Ok(self.apply_remote(Applied {
             sdp_type: description.sdp_type,

@@ -18,12 +18,16 @@ pub(crate) struct Described {
     pub(crate) ice_lite: bool,
     /// `a=ice-options:trickle`.
     pub(crate) trickle: bool,
+    /// `a=ice-options:ice2` (RFC 8445 §10).
+    pub(crate) ice2: bool,
     /// `a=ice-options:renomination` (draft-thatcher-ice-renomination §5).
     pub(crate) renomination: bool,
     /// `a=identity` (RFC 8827 §7.4.1).
     pub(crate) identity: Option<String>,
     /// `a=group:BUNDLE`, one list of mids a group.
     pub(crate) bundle: Vec<Vec<String>>,
+    /// `a=group:LS`: the sections that are played in step (RFC 5888 §7).
+    pub(crate) lip_sync: Vec<Vec<String>>,
     /// `b=CT`: what all sections together may be sent, in bits per second (RFC 9429 §5.10).
     pub(crate) most_total_bitrate: Option<u64>,
     pub(crate) sections: Vec<Section>,
@@ -92,6 +96,8 @@ pub(crate) enum SectionKind {
 pub(crate) struct Section {
     pub(crate) kind: SectionKind,
     pub(crate) mid: String,
+    /// Whether the mid is written; else it is one that was made up here.
+    pub(crate) has_mid: bool,
     /// Port zero without `a=bundle-only`.
     pub(crate) rejected: bool,
     pub(crate) bundle_only: bool,
@@ -111,6 +117,8 @@ pub(crate) struct Section {
     pub(crate) candidates: Vec<String>,
     pub(crate) end_of_candidates: bool,
     pub(crate) rtcp_mux: bool,
+    /// `a=rtcp-mux-only`, where nothing has been agreed yet (RFC 8858 §4).
+    pub(crate) rtcp_mux_only: bool,
     pub(crate) rtcp_rsize: bool,
     pub(crate) codecs: Vec<RtpCodecParameters>,
     pub(crate) extensions: Vec<RtpHeaderExtensionParameters>,
@@ -137,6 +145,7 @@ impl Section {
         Section {
             kind,
             mid,
+            has_mid: true,
             rejected: false,
             bundle_only: false,
             protocol: protocol.to_owned(),
@@ -151,6 +160,7 @@ impl Section {
             candidates: Vec::new(),
             end_of_candidates: false,
             rtcp_mux: true,
+            rtcp_mux_only: false,
             rtcp_rsize: true,
             codecs: Vec::new(),
             extensions: Vec::new(),

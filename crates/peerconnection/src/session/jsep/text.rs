@@ -27,20 +27,36 @@ pub(super) fn read(text: &str) -> Result<Described, Error> {
         version: session.origin.version().unwrap_or(0),
         ice_lite: session.is_ice_lite(),
         trickle: false,
+        ice2: false,
         renomination: false,
         identity: session.attributes.value("identity").map(str::to_owned),
         bundle: session.bundles().collect(),
+        lip_sync: session
+            .groups()
+            .filter(|group| group.semantics == a::GroupSemantics::LipSync)
+            .map(|group| group.mids)
+            .collect(),
         most_total_bitrate: bandwidth(&session.bandwidths, "CT")
             .map(|kbps| kbps.saturating_mul(1000)),
         sections: Vec::with_capacity(session.media.len()),
     };
-    for (index, media) in session.media.iter().enumerate() {
+    for media in &session.media {
         let options = session.ice_options(media);
         described.trickle |= options.has("trickle");
+        described.ice2 |= options.has("ice2");
         described.renomination |= options.has("renomination");
-        described
-            .sections
-            .push(read_section(&session, media, index)?);
+        described.sections.push(read_section(&session, media)?);
+    }
+    name_sections(&mut described);
+    // What the section that speaks for a group says of the transport is said for all (RFC 9143 §7.1.3).
+    for index in 0..described.sections.len() {
+        let mid = described.sections[index].mid.clone();
+        if described.is_bundled_into_another(&mid) {
+            let tag = described.bundle_of(&mid).and_then(|group| group.first());
+            let mut sections = described.sections.iter();
+            let reduced = sections.any(|it| Some(&it.mid) == tag && it.rtcp_rsize);
+            described.sections[index].rtcp_rsize |= reduced;
+        }
     }
     // Firefox goes on to write the port 9 of a section that it has stopped.
     for index in 0..described.sections.len() {
@@ -58,7 +74,6 @@ pub(super) fn read(text: &str) -> Result<Described, Error> {
 fn read_section(
     session: &::sdp::SessionDescription,
     media: &MediaDescription,
-    index: usize,
 ) -> Result<Section, Error> {
     let kind = match media.kind() {
         ::sdp::MediaKind::Audio if media.media.is_rtp() => SectionKind::Media(MediaKind::Audio),
@@ -66,11 +81,9 @@ fn read_section(
         ::sdp::MediaKind::Application if media.media.is_sctp() => SectionKind::Application,
         _ => SectionKind::Other(media.media.kind_text().to_owned()),
     };
-    // RFC 9429 §5.10: a section without a mid is given one.
-    let mid = media
-        .mid()
-        .map_or_else(|| format!("section-{index}"), str::to_owned);
-    let mut section = Section::new(kind, mid);
+    let mid = media.mid();
+    let mut section = Section::new(kind, mid.unwrap_or_default().to_owned());
+    section.has_mid = mid.is_some();
     section.rejected = media.is_rejected();
     section.bundle_only = media.media.port() == 0 && media.attributes.has("bundle-only");
     section.protocol = media.media.protocol().to_owned();
@@ -122,6 +135,19 @@ fn read_section(
         read_media(&mut section, media, kind)?;
     }
     Ok(section)
+}
+
+/// RFC 9429 §5.10: a section without a mid is given one, of three bytes at most (§5.2.1).
+fn name_sections(described: &mut Described) {
+    for index in 0..described.sections.len() {
+        if !described.sections[index].has_mid {
+            let mid = (0_u32..).map(|number| number.to_string()).find(|mid| {
+                let mut sections = described.sections.iter();
+                !sections.any(|section| section.mid == *mid)
+            });
+            described.sections[index].mid = mid.unwrap_or_default();
+        }
+    }
 }
 
 /// The value of the `b=` line of one kind.
@@ -319,10 +345,20 @@ pub(super) fn write(described: &Described) -> String {
     if described.ice_lite {
         session.attributes.add(Attribute::flag("ice-lite"));
     }
-    if described.trickle {
-        let mut options = a::IceOptions::webrtc();
-        if described.renomination {
-            options.0.push("renomination".into());
+    for group in &described.lip_sync {
+        session.attributes.add(a::Group {
+            semantics: a::GroupSemantics::LipSync,
+            mids: group.clone(),
+        });
+    }
+    if described.trickle || described.ice2 {
+        let mut options = a::IceOptions(Vec::new());
+        for (option, has) in [
+            ("trickle", described.trickle),
+            ("ice2", described.ice2),
+            ("renomination", described.renomination),
+        ] {
+            options.0.extend(has.then(|| option.to_owned()));
         }
         session.attributes.add(options);
     }
@@ -366,7 +402,9 @@ fn write_section(section: &Section) -> MediaDescription {
         Some(address) => Connection::new(address),
         None => Connection::unspecified(),
     });
-    media.attributes.add(Attribute::new("mid", &section.mid));
+    if section.has_mid {
+        media.attributes.add(Attribute::new("mid", &section.mid));
+    }
     if section.rejected {
         write_codecs(&mut media, section);
         media.attributes.add(Attribute::flag("inactive"));
@@ -462,8 +500,18 @@ fn write_media(media: &mut MediaDescription, section: &Section) {
             .attributes
             .add(a::Msid::new(Some(msid.stream.as_str()), track));
     }
+    if section.rtcp_mux_only {
+        // There is never another address for RTCP (RFC 9429 §5.2.1).
+        let nowhere = Attribute::new("rtcp", "9 IN IP4 0.0.0.0");
+        media.attributes.add(nowhere);
+    }
     media.attributes.add(Attribute::flag("rtcp-mux"));
-    media.attributes.add(Attribute::flag("rtcp-rsize"));
+    if section.rtcp_mux_only {
+        media.attributes.add(Attribute::flag("rtcp-mux-only"));
+    }
+    if section.rtcp_rsize {
+        media.attributes.add(Attribute::flag("rtcp-rsize"));
+    }
     write_codecs(media, section);
     if let Some(most) = section.packet_time.most {
         media.attributes.add(a::MaxPtime(most));

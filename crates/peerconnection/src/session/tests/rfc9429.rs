@@ -175,3 +175,48 @@ fn an_ice_restart_without_another_fingerprint_goes_on_with_the_same_dtls_associa
     pair.run_until(Duration::from_secs(5), |_, b| !b.messages.is_empty())
         .expect("it arrives");
 }
+
+#[test]
+fn a_codec_with_another_clock_rate_is_sent_under_another_ssrc() {
+    let mut pair = established(66, LinkConfig::with_latency(Duration::from_millis(5)));
+    let id = sender(&pair.a, MediaKind::Audio);
+    let ssrc = |pair: &Pair<Side, Side>| {
+        let (codec, ssrc) = pair.a.session.encoding_codec(id, None).expect("a codec");
+        (codec.codec.name().to_owned(), ssrc)
+    };
+    let (_, before) = ssrc(&pair);
+    let now = pair.now();
+    let mut parameters = pair.a.session.sender_parameters(id).expect("parameters");
+    let pcmu = parameters
+        .codecs
+        .iter()
+        .find(|codec| codec.payload_type == 0);
+    parameters.encodings[0].codec = pcmu.map(|codec| codec.codec.clone());
+    pair.a
+        .session
+        .set_sender_parameters(now, id, parameters, &Default::default())
+        .expect("set");
+    let (name, after) = ssrc(&pair);
+    assert_eq!(name, "PCMU");
+    assert_ne!(before, after);
+    let heard = pair.b.frames;
+    for number in 0..20 {
+        let now = pair.now();
+        let frame = OutgoingFrame {
+            data: vec![0xff; 160].into(),
+            timestamp: number * 160,
+            ..OutgoingFrame::default()
+        };
+        pair.a
+            .session
+            .write_frame(now, id, None, &frame)
+            .expect("written");
+        pair.run_for(Duration::from_millis(20));
+    }
+    pair.run_for(Duration::from_secs(1));
+    assert!(
+        pair.b.frames >= heard + 19,
+        "{} frames",
+        pair.b.frames - heard
+    );
+}

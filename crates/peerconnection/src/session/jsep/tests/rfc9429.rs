@@ -326,3 +326,109 @@ fn the_dtls_role_of_an_association_that_goes_on_is_not_changed() {
     refused(a.set_remote(&turned), "DTLS role");
     a.set_remote(&answer).unwrap();
 }
+
+#[test]
+fn transceivers_that_share_a_stream_are_a_lip_sync_group_which_the_answer_keeps_if_its_own_tracks_do()
+ {
+    let group = |sdp: &str| {
+        let line = sdp.lines().find(|line| line.starts_with("a=group:LS"));
+        line.map(str::to_owned)
+    };
+    let both = Some("a=group:LS 0 1".to_owned());
+    for (streams, expected) in [
+        (["s", "s"].as_slice(), both.clone()),
+        (&["s", "other"], None),
+        (&[], both.clone()),
+    ] {
+        let (mut a, mut b) = (side(1), side(2));
+        let offer = offered(&mut a);
+        assert_eq!(group(&offer.sdp), both);
+        for (kind, stream) in [MediaKind::Audio, MediaKind::Video].iter().zip(streams) {
+            b.add_track(*kind, format!("their {kind:?}"), vec![(*stream).into()])
+                .unwrap();
+        }
+        let answer = answered(&mut b, &offer);
+        assert_eq!(group(&answer.sdp), expected, "{streams:?}");
+        a.set_remote(&answer).unwrap();
+        // What was answered goes on, also in an offer of the other side.
+        assert_eq!(group(&b.create_offer(false).unwrap().sdp), expected);
+    }
+    let mut a = side(1);
+    a.add_track(MediaKind::Audio, "mic".into(), vec!["s".into()])
+        .unwrap();
+    assert_eq!(group(&a.create_offer(false).unwrap().sdp), None);
+}
+
+#[test]
+fn an_answer_has_the_ice_options_the_mids_and_the_reduced_rtcp_of_its_offer() {
+    let (mut a, mut b) = (side(1), side(2));
+    let offer = offered(&mut a);
+    assert!(offer.sdp.contains("a=ice-options:trickle ice2\r\n"));
+    let answer = answered(&mut b, &offer).sdp;
+    assert!(answer.contains("a=ice-options:trickle ice2\r\n") && answer.contains("a=rtcp-rsize"));
+
+    let without = [
+        "a=mid",
+        "a=group",
+        "a=ice-options",
+        "a=rtcp-rsize",
+        "a=bundle-only",
+    ];
+    let plain = changed(&offer, |line| {
+        match without.iter().any(|name| line.starts_with(name)) {
+            true => String::new(),
+            false => line.to_owned(),
+        }
+    });
+    let mut b = side(2);
+    let answer = answered(&mut b, &plain);
+    for name in without {
+        assert!(!answer.sdp.contains(name), "{name}: {}", answer.sdp);
+    }
+    // The mids that were made up here are short, and an answer without any is to the sections in their order.
+    let mids = b.transceivers.iter().map(|it| it.mid.clone().unwrap());
+    assert_eq!(mids.collect::<Vec<_>>(), ["0", "1"]);
+    let mut c = side(3);
+    offered(&mut c);
+    c.set_remote(&answered(
+        &mut side(2),
+        &changed(&offer, |line| {
+            match line.starts_with("a=mid") || line.starts_with("a=group") {
+                true => String::new(),
+                false => line.to_owned(),
+            }
+        }),
+    ))
+    .unwrap();
+    assert_eq!(c.state, SignalingState::Stable);
+
+    // Firefox offers one option of the two.
+    let trickle = changed(&offer, |line| line.replace("trickle ice2", "trickle"));
+    let answer = answered(&mut side(2), &trickle).sdp;
+    assert!(answer.contains("a=ice-options:trickle\r\n"));
+}
+
+#[test]
+fn rtcp_has_no_address_of_its_own_until_multiplexing_is_agreed() {
+    let (mut a, mut b) = (side(1), side(2));
+    a.add_track(MediaKind::Video, "second".into(), vec![])
+        .unwrap();
+    let offer = offered(&mut a);
+    // The second video section relies on the group.
+    assert_eq!(offer.sdp.matches("a=bundle-only").count(), 1);
+    assert_eq!(
+        offer
+            .sdp
+            .matches("a=rtcp:9 IN IP4 0.0.0.0\r\na=rtcp-mux\r\na=rtcp-mux-only\r\n")
+            .count(),
+        2
+    );
+    let answer = answered(&mut b, &offer);
+    assert!(!answer.sdp.contains("a=rtcp-mux-only") && !answer.sdp.contains("a=rtcp:"));
+    a.set_remote(&answer).unwrap();
+    a.add_track(MediaKind::Video, "third".into(), vec![])
+        .unwrap();
+    let next = a.create_offer(false).unwrap().sdp;
+    assert!(!next.contains("a=rtcp-mux-only") && !next.contains("a=rtcp:"));
+    assert_eq!(next.matches("a=rtcp-mux\r\n").count(), 4);
+}

@@ -236,6 +236,11 @@ pub enum Event {
         /// A socket of the agent.
         beside: SocketAddr,
     },
+    /// Close a socket that was opened for [`Event::OpenPort`]: what it was for is over.
+    ClosePort {
+        /// What it is bound to.
+        local: SocketAddr,
+    },
     /// Find the address of this name (by multicast DNS when it ends in `.local`), and report it with
     /// [`Agent::handle_resolved`](crate::Agent::handle_resolved).
     ResolveName(String),

@@ -36,7 +36,7 @@
 //! - your own event loop: [`session::Session`], the same connection without sockets, clock or tasks.
 //!
 //! # Servers
-//! [`Endpoint`] puts many connections on one UDP port; [`NetworkOptions`] says which sockets a connection opens otherwise.
+//! [`Endpoint`] puts many connections on one UDP port, and one TCP port; [`NetworkOptions`] says which sockets a connection opens otherwise.
 //!
 //! # Modules
 //! - [`session`]: the sans-IO core: offer and answer, transports, RTP routing, data channels, statistics;
@@ -82,7 +82,7 @@ pub use data_channel::{
 pub use description::{
     IceCandidate, IceCandidateError, IceCandidateInit, SdpType, SessionDescription,
 };
-pub use driver::{Endpoint, EndpointOptions, NetworkOptions};
+pub use driver::{Endpoint, EndpointOptions, NetworkOptions, RefusedStreams};
 pub use dtmf::{DtmfSender, ToneChanges};
 pub use encoded_transform::{
     EncodedFrameMetadata, EncodedTransform, FrameTransformer, RtcEncodedFrame,

@@ -336,3 +336,114 @@ async fn candidates_name_the_address_outside() {
         "{sdp}"
     );
 }
+
+/// A client that has TCP alone.
+fn tcp_client() -> PeerConnection {
+    let network = NetworkOptions {
+        udp: false,
+        ..loopback()
+    };
+    PeerConnection::builder(Configuration::default())
+        .network(network)
+        .build()
+        .expect("a connection")
+}
+
+fn tcp_endpoint() -> Endpoint {
+    Endpoint::with_options(EndpointOptions {
+        addresses: vec!["127.0.0.1:0".parse().expect("an address")],
+        tcp: true,
+        ..EndpointOptions::default()
+    })
+    .expect("a port")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_without_udp_share_a_tcp_port() {
+    let endpoint = tcp_endpoint();
+    let port = endpoint.tcp_addresses()[0];
+    let mut calls = Vec::new();
+    for number in 0..6 {
+        let server = endpoint
+            .peer_connection(Configuration::default())
+            .expect("a connection");
+        // Some have UDP, too: both ports serve the same connections.
+        let client = if number % 3 == 2 {
+            client()
+        } else {
+            tcp_client()
+        };
+        let (theirs, ours) = match number % 2 {
+            0 => call(&client, &server).await,
+            _ => {
+                let (ours, theirs) = call(&server, &client).await;
+                (theirs, ours)
+            }
+        };
+        if number % 3 != 2 {
+            let (local, remote) = selected(&server);
+            assert_eq!(local.socket_addr(), Some(port));
+            assert_eq!(local.tcp_type, Some(ice::TcpType::Passive));
+            assert_eq!(remote.protocol, ice::Protocol::Tcp);
+        }
+        calls.push((server, client, ours, theirs));
+    }
+    for (_, _, ours, theirs) in &calls {
+        exchange(ours, theirs).await;
+        exchange(theirs, ours).await;
+    }
+    while let Some((server, client, ours, theirs)) = calls.pop() {
+        exchange(&ours, &theirs).await;
+        server.close();
+        bounded("the end", async { while theirs.recv().await.is_some() {} }).await;
+        client.close();
+    }
+    assert_eq!(endpoint.refused(), Default::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_connections_are_counted_and_keep_nobody_out() {
+    use std::io::{Read, Write};
+    let endpoint = tcp_endpoint();
+    let port = endpoint.tcp_addresses()[0];
+    let strangers = tokio::task::spawn_blocking(move || {
+        let connect = || std::net::TcpStream::connect(port).expect("accepted");
+        let ends = |mut stream: std::net::TcpStream| {
+            let limit = Duration::from_secs(20);
+            stream.set_read_timeout(Some(limit)).expect("set");
+            assert!(matches!(stream.read(&mut [0; 10]), Ok(0) | Err(_)));
+        };
+        // Nothing of ICE, in a frame; a frame too long; a check for nobody.
+        let mut other = connect();
+        other.write_all(b"\x00\x05hello").expect("sent");
+        ends(other);
+        let mut long = connect();
+        long.write_all(b"\xff\xffGET / HTTP/1.1").expect("sent");
+        ends(long);
+        let mut check = vec![0, 0];
+        let id = stun::TransactionId([7; 12]);
+        stun::Writer::new(&mut check, stun::Class::Request, stun::Method::BINDING, id)
+            .ice_username("nobody", "stranger")
+            .finish(true);
+        let len = (check.len() - 2) as u16;
+        check[..2].copy_from_slice(&len.to_be_bytes());
+        let mut nobody = connect();
+        nobody.write_all(&check).expect("sent");
+        ends(nobody);
+        // As many as may wait say nothing.
+        (0..64).map(|_| connect()).collect::<Vec<_>>()
+    });
+    let silent = bounded("the strangers", strangers).await.expect("no panic");
+    let server = endpoint
+        .peer_connection(Configuration::default())
+        .expect("a connection");
+    // It waits for its turn: until they have had their time.
+    let client = tcp_client();
+    let (theirs, ours) = call(&client, &server).await;
+    exchange(&ours, &theirs).await;
+    assert_eq!(endpoint.dropped().unknown_ufrag, 1);
+    let refused = endpoint.refused();
+    assert_eq!(refused.malformed, 2, "{refused:?}");
+    assert!((1..=64).contains(&refused.silent), "{refused:?}");
+    drop(silent);
+}

@@ -52,6 +52,7 @@ impl Agent {
             if matches!(relay.state, RelayState::Failed(_)) {
                 relay.state = RelayState::Queued;
                 relay.client = None;
+                relay.moves = 0;
             }
         }
     }
@@ -150,6 +151,17 @@ impl Agent {
         true
     }
 
+    /// A port that was opened for a relay alone is closed.
+    fn leave_port(&mut self, index: usize) {
+        if let Some(relay) = self.relays.get_mut(index)
+            && relay.config.protocol == Protocol::Udp
+            && relay.local != relay.base
+        {
+            let local = std::mem::replace(&mut relay.local, relay.base);
+            self.events.push_back(Event::ClosePort { local });
+        }
+    }
+
     pub(super) fn relay_connected(&mut self, now: Instant, index: usize) {
         let Some(relay) = self.relays.get(index) else {
             return;
@@ -239,6 +251,10 @@ impl Agent {
             {
                 relay.moves += 1;
                 relay.client = None;
+                self.leave_port(index);
+                let Some(relay) = self.relays.get_mut(index) else {
+                    return;
+                };
                 let deadline = now + self.config.timing.gather_timeout;
                 relay.state = RelayState::Moving { deadline };
                 let beside = relay.base;
@@ -339,6 +355,7 @@ impl Agent {
         if path.protocol != Protocol::Udp {
             self.events.push_back(Event::Disconnect(path));
         }
+        self.leave_port(index);
         self.server_failed(local, url, code, text);
         for pair in self.pairs_of(id, None) {
             if let Some(pair) = self.pair_mut(pair) {

@@ -44,8 +44,9 @@ pub(crate) struct Peer {
     /// Names the driver can resolve.
     pub(crate) names: Vec<(String, std::net::IpAddr)>,
     pub(crate) published: Vec<(String, std::net::IpAddr)>,
-    /// Ports opened for relays.
+    /// Ports opened for relays, and those that were closed again.
     pub(crate) extra_port: u16,
+    pub(crate) closed_ports: Vec<SocketAddr>,
 }
 
 impl Peer {
@@ -145,6 +146,7 @@ impl Peer {
                     let local = SocketAddr::new(beside.ip(), 20_000 + self.extra_port);
                     assert!(self.agent.handle_port(now, beside, Some(local)));
                 }
+                Event::ClosePort { local } => self.closed_ports.push(*local),
                 Event::PublishName { name, address } => {
                     self.published.push((name.clone(), *address))
                 }
@@ -339,6 +341,7 @@ impl Call {
                 names: Vec::new(),
                 published: Vec::new(),
                 extra_port: 0,
+                closed_ports: Vec::new(),
             };
             sim.add([hosts[index]], Node::Peer(Box::new(peer)));
         }

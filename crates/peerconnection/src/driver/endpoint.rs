@@ -1,7 +1,8 @@
-//! Many connections on one UDP port: who gets which datagram is what [`ice::Mux`] knows.
+//! Many connections on one UDP port, and one TCP port: who gets what is what [`ice::Mux`] knows.
 
 use super::interfaces::{self, LocalAddress};
 use super::socket::{Batch, Socket};
+use super::stream::{Gate, Gatekeeper, Refusal};
 use super::task::{MOST_ROUNDS, with_batch};
 use super::{Connection, Transmit};
 use crate::configuration::Configuration;
@@ -26,6 +27,9 @@ pub struct EndpointOptions {
     /// Addresses outside a NAT that forwards this port unchanged to this machine, as cloud providers have them: at most one of each
     /// family. Candidates name it instead of the local one.
     pub external: Vec<IpAddr>,
+    /// Listen for TCP connections of peers (RFC 6544), too: at the same port numbers, or where a port was for the endpoint to choose
+    /// and is not free, at others.
+    pub tcp: bool,
     /// How many tasks read an address, each on a socket of its own among which the kernel divides the peers. 0 takes as many as there
     /// are processors. Systems other than Linux have one.
     pub readers: usize,
@@ -38,17 +42,19 @@ impl Default for EndpointOptions {
         EndpointOptions {
             addresses: vec![SocketAddr::from(([0, 0, 0, 0], 0))],
             external: Vec::new(),
+            tcp: false,
             readers: 0,
             socket_buffer: 4 << 20,
         }
     }
 }
 
-/// Many connections on one UDP port, as a server has them: one rule in the firewall, one address to announce, and a socket less for
+/// Many connections on one UDP port, and one TCP port if asked for, as a server has them: one rule in the firewall, one address to announce, and a socket less for
 /// each connection.
 ///
 /// What comes in is sorted by the username fragment of ICE checks, then by the address it comes from; an address belongs to the
-/// connection that has authenticated its peer there. The port stays open as long as the endpoint or one of its connections is there.
+/// connection that has authenticated its peer there. Over TCP, the first check says which connection it is for; at most 64 connections
+/// an address wait to say so, for five seconds. The port stays open as long as the endpoint or one of its connections is there.
 ///
 /// ```
 /// use peerconnection::{Configuration, Endpoint, PeerConnection};
@@ -92,7 +98,7 @@ impl Endpoint {
     /// As [`Endpoint::bind`]; `InvalidInput` without any address.
     pub fn with_options(options: EndpointOptions) -> io::Result<Self> {
         let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
-        let places = bind_all(&options)?;
+        let mut places = bind_all(&options)?;
         if places.is_empty() {
             let why = "no address to listen on";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
@@ -104,8 +110,15 @@ impl Endpoint {
                 let reading = read(Weak::clone(shared), Arc::clone(socket));
                 runtime.spawn(reading).abort_handle()
             });
+            let mut readers: Vec<AbortHandle> = readers.collect();
+            let gates = places.iter_mut().filter_map(|place| place.gate.take());
+            readers.extend(gates.map(|gate| {
+                let listening = gate.run(Weak::clone(shared));
+                runtime.spawn(listening).abort_handle()
+            }));
             Shared {
-                readers: readers.collect(),
+                readers,
+                refused: Mutex::default(),
                 mux: Mutex::new(Mux::new(&mut rng)),
                 places,
             }
@@ -122,7 +135,7 @@ impl Endpoint {
     }
 
     /// A new connection on this port, with more settings than a browser has. Of [`NetworkOptions`](crate::NetworkOptions) those for TCP
-    /// count.
+    /// count; where the endpoint listens, no connection does.
     pub fn builder(&self, configuration: Configuration) -> Builder {
         PeerConnection::builder(configuration).endpoint(self)
     }
@@ -137,7 +150,18 @@ impl Endpoint {
         self.0.mux().len()
     }
 
-    /// Datagrams that belonged to no connection, by reason.
+    /// Where it listens for TCP; nowhere unless [`EndpointOptions::tcp`] is set.
+    pub fn tcp_addresses(&self) -> Vec<SocketAddr> {
+        self.0.places.iter().filter_map(|place| place.tcp).collect()
+    }
+
+    /// TCP connections that were not let in, by reason. Those that named no connection of the endpoint are among
+    /// [`dropped`](Self::dropped).
+    pub fn refused(&self) -> RefusedStreams {
+        *self.0.refused()
+    }
+
+    /// Datagrams, and first messages of TCP connections, that belonged to no connection, by reason.
     pub fn dropped(&self) -> MuxCounters {
         *self.0.mux().counters()
     }
@@ -152,11 +176,24 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+/// TCP connections that an [`Endpoint`] did not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RefusedStreams {
+    /// They did not begin with a check in the frame of RFC 4571.
+    pub malformed: u64,
+    /// They did not say in time whom they are for.
+    pub silent: u64,
+    /// Whom they were for had enough of them.
+    pub too_many: u64,
+}
+
 /// What the endpoint and its connections share.
 pub(crate) struct Shared {
     mux: Mutex<Mux<Weak<Connection>>>,
     places: Vec<Listening>,
     readers: Vec<AbortHandle>,
+    refused: Mutex<RefusedStreams>,
 }
 
 /// One address, and the sockets bound to it.
@@ -165,11 +202,18 @@ struct Listening {
     local: SocketAddr,
     external: Option<IpAddr>,
     sockets: Vec<Arc<Socket>>,
+    /// Where it listens for TCP, and the listener until it runs.
+    tcp: Option<SocketAddr>,
+    gate: Option<Gate>,
 }
 
 impl Shared {
     fn mux(&self) -> MutexGuard<'_, Mux<Weak<Connection>>> {
         self.mux.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, RefusedStreams> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
@@ -216,6 +260,23 @@ impl Shared {
     }
 }
 
+impl Gatekeeper for Shared {
+    fn owner(&self, path: ice::Path, check: &[u8]) -> Option<Arc<Connection>> {
+        let mut mux = self.mux();
+        let key = mux.route(path, check)?;
+        mux.get(key)?.upgrade()
+    }
+
+    fn refused(&self, why: Refusal) {
+        let mut refused = self.refused();
+        *match why {
+            Refusal::Malformed => &mut refused.malformed,
+            Refusal::Silent => &mut refused.silent,
+            Refusal::TooMany => &mut refused.too_many,
+        } += 1;
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         self.readers.iter().for_each(AbortHandle::abort);
@@ -253,6 +314,17 @@ impl Seat {
             Some((Arc::clone(socket), place.address.describe(local)))
         };
         self.endpoint.places.iter().filter_map(one_of).collect()
+    }
+
+    /// What peers may connect to.
+    pub(super) fn listeners(&self) -> Vec<LocalSocket> {
+        let described = |place: &Listening| {
+            let local = place.tcp?;
+            let mut socket = LocalSocket::tcp(local, ice::TcpType::Passive);
+            socket.external = (place.external).map(|ip| SocketAddr::new(ip, local.port()));
+            Some(place.address.describe(socket))
+        };
+        self.endpoint.places.iter().filter_map(described).collect()
     }
 
     pub(super) fn addresses(&self) -> Vec<LocalAddress> {
@@ -328,11 +400,21 @@ fn bind_all(options: &EndpointOptions) -> io::Result<Vec<Listening>> {
         }
         let external = (options.external.iter().copied())
             .find(|external| external.is_ipv4() == local.is_ipv4());
+        let gate = match options.tcp {
+            true => Some(match (Gate::open(local), asked) {
+                // UDP alone had the port to give.
+                (Err(_), 0) => Gate::open(SocketAddr::new(local.ip(), 0))?,
+                (gate, _) => gate?,
+            }),
+            false => None,
+        };
         places.push(Listening {
             address,
             local,
             external,
             sockets,
+            tcp: gate.as_ref().map(|gate| gate.local),
+            gate,
         });
     }
     Ok(places)

@@ -27,12 +27,15 @@ impl Connection {
             inner
                 .seat
                 .as_ref()
-                .map(|seat| (seat.sockets(), seat.addresses()))
+                .map(|seat| (seat.sockets(), seat.listeners(), seat.addresses()))
         };
         let is_shared = shared.is_some();
         let mut sockets: Vec<LocalSocket> = Vec::new();
+        let mut listens = false;
         let addresses = match shared {
-            Some((shared, addresses)) => {
+            Some((shared, listeners, addresses)) => {
+                listens = !listeners.is_empty();
+                sockets.extend(listeners);
                 let mut inner = self.lock();
                 for (socket, described) in shared {
                     inner.sockets.push(socket);
@@ -42,7 +45,9 @@ impl Connection {
             }
             None => self.addresses(),
         };
-        sockets.extend((addresses.iter()).flat_map(|one| self.open_sockets(one, !is_shared)));
+        sockets.extend(
+            (addresses.iter()).flat_map(|one| self.open_sockets(one, !is_shared, !listens)),
+        );
         let servers = resolve::servers(self.query(|session| session.ice_servers().to_vec()));
         self.command(|session, now| {
             for socket in sockets {
@@ -71,8 +76,13 @@ impl Connection {
         }
     }
 
-    /// Opens every kind of socket at an address; those that could be opened.
-    fn open_sockets(self: &Arc<Self>, address: &LocalAddress, udp: bool) -> Vec<LocalSocket> {
+    /// Opens every kind of socket at an address, those for UDP and those that listen only if told to; those that could be opened.
+    fn open_sockets(
+        self: &Arc<Self>,
+        address: &LocalAddress,
+        udp: bool,
+        listen: bool,
+    ) -> Vec<LocalSocket> {
         let mut opened = Vec::new();
         let any_port = SocketAddr::new(address.ip, 0);
         if self.options.udp && udp {
@@ -86,6 +96,7 @@ impl Connection {
         }
         let mut kinds = self.options.tcp.clone();
         kinds.dedup();
+        kinds.retain(|kind| listen || *kind == TcpType::Active);
         for kind in kinds {
             let local = match kind {
                 TcpType::Active => Ok(any_port),
@@ -141,7 +152,7 @@ async fn watch(connection: Weak<Connection>, mut known: Vec<LocalAddress>) {
         }
         for new in current.iter().filter(|one| !is_in(&known, one.ip)) {
             tracing::info!(ip = %new.ip, "a local address is new");
-            let sockets = connection.open_sockets(new, true);
+            let sockets = connection.open_sockets(new, true, true);
             connection.command(|session, now| {
                 for socket in sockets {
                     session.add_local_socket(now, socket);

@@ -32,7 +32,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::Notify;
 
 pub(crate) use endpoint::Shared as SharedEndpoint;
-pub use endpoint::{Endpoint, EndpointOptions};
+pub use endpoint::{Endpoint, EndpointOptions, RefusedStreams};
 
 /// Which sockets a connection opens, and how.
 #[derive(Debug, Clone)]
@@ -361,6 +361,9 @@ impl Inner {
                 self.streams.connect(&connection, key, framing, url);
             }
             Event::OpenPort { transport, beside } => self.open_port(&connection, transport, beside),
+            Event::ClosePort { local } => {
+                (self.sockets).retain(|socket| socket.is_shared() || socket.local() != local);
+            }
             Event::Disconnect { transport, path } => self.streams.close(&stream::Key {
                 transport: Some(transport),
                 path,

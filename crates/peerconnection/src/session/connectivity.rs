@@ -524,6 +524,7 @@ impl Session {
                 ice::Event::Connect { .. }
                     | ice::Event::Disconnect(_)
                     | ice::Event::OpenPort { .. }
+                    | ice::Event::ClosePort { .. }
             );
             match &mut self.transports[index].pooled {
                 Some(held) if !for_driver => pool::hold(held, event),
@@ -588,6 +589,7 @@ impl Session {
                 transport: number,
                 path,
             }),
+            ice::Event::ClosePort { local } => self.events.push_back(Event::ClosePort { local }),
             ice::Event::OpenPort { beside } => self.events.push_back(Event::OpenPort {
                 transport: number,
                 beside,

@@ -66,6 +66,11 @@ pub enum Event {
         /// A socket of the session.
         beside: SocketAddr,
     },
+    /// Close a socket that was opened for [`OpenPort`](Self::OpenPort).
+    ClosePort {
+        /// What it is bound to.
+        local: SocketAddr,
+    },
     /// A DTLS transport changed its state.
     DtlsStateChange {
         /// Which transport.

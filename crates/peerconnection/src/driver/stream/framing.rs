@@ -50,6 +50,21 @@ impl Deframer {
         self.end = (self.end + bytes).min(self.buf.len());
     }
 
+    /// How long the next message says it is, where the frame says so.
+    pub(super) fn announced(&self) -> Option<usize> {
+        let bytes = self.buf[self.start..self.end].first_chunk::<2>()?;
+        let framed = self.framing == Framing::Rfc4571;
+        framed.then(|| usize::from(u16::from_be_bytes(*bytes)))
+    }
+
+    /// The next whole message, which stays the next one.
+    pub(super) fn peek(&mut self) -> Result<Option<&[u8]>, NotMessages> {
+        let start = self.start;
+        let len = self.next()?.map(<[u8]>::len);
+        let end = std::mem::replace(&mut self.start, start);
+        Ok(len.map(|len| &self.buf[end - len..end]))
+    }
+
     /// The next whole message.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, NotMessages> {
         let bytes = &self.buf[self.start..self.end];

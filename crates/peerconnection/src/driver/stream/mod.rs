@@ -4,12 +4,14 @@
 //! any full link: a slow or dead peer holds up nobody and costs no more memory than that.
 
 mod framing;
+mod gate;
 mod outbox;
 mod tls;
 
 use super::Connection;
 use crate::session::Transmit;
 use framing::Deframer;
+pub(super) use gate::{Gate, Gatekeeper, Refusal};
 use ice::{Framing, Path, Protocol};
 use outbox::Outbox;
 use std::collections::HashMap;
@@ -138,6 +140,20 @@ impl Streams {
         }
     }
 
+    /// Takes a connection that a peer has made, unless there are too many of them.
+    fn take_in(&mut self, path: Path) -> Option<Arc<Outbox>> {
+        let incoming = self.open.keys().filter(|key| key.transport.is_none());
+        if incoming.count() >= MOST_INCOMING {
+            return None;
+        }
+        let transport = None;
+        let outbox = Arc::new(Outbox::new(Framing::Rfc4571));
+        if let Some(former) = (self.open).insert(Key { transport, path }, Arc::clone(&outbox)) {
+            former.close();
+        }
+        Some(outbox)
+    }
+
     fn has_incoming(&self, path: Path) -> bool {
         let transport = None;
         self.open.contains_key(&Key { transport, path })
@@ -201,32 +217,43 @@ async fn accept(connection: Weak<Connection>, listener: TcpListener, local: Sock
         let Some(strong) = connection.upgrade() else {
             return;
         };
-        prepare(&stream);
-        let key = Key {
-            transport: None,
-            path,
-        };
-        let outbox = Arc::new(Outbox::new(Framing::Rfc4571));
-        if let Some(former) = (strong.lock().streams.open).insert(key, Arc::clone(&outbox)) {
-            former.close();
-        }
-        let connection = Weak::clone(&connection);
         tokio::spawn(async move {
-            let carried = Carried {
-                connection,
-                key,
-                framing: Framing::Rfc4571,
-                outbox,
-            };
-            let result = carried.run(stream).await;
-            carried.ended(result);
+            carry_incoming(strong, path, stream, Deframer::new(Framing::Rfc4571)).await;
             drop(place);
         });
     }
 }
 
+/// Carries a connection that a peer has made, of which something may have been read already. `false` when there are too many of
+/// them already.
+async fn carry_incoming(
+    connection: Arc<Connection>,
+    path: Path,
+    stream: TcpStream,
+    deframer: Deframer,
+) -> bool {
+    let Some(outbox) = connection.lock().streams.take_in(path) else {
+        return false;
+    };
+    prepare(&stream);
+    let carried = Carried {
+        connection: Arc::downgrade(&connection),
+        key: Key {
+            transport: None,
+            path,
+        },
+        framing: Framing::Rfc4571,
+        outbox,
+    };
+    drop(connection);
+    let result = carried.run(stream, deframer).await;
+    carried.ended(result);
+    true
+}
+
 /// Makes the connection that an agent asks for, and carries it.
 async fn open(carried: Carried, url: Option<String>, roots: Vec<Vec<u8>>) {
+    let deframer = || Deframer::new(carried.framing);
     let result = match carried.key.path.protocol {
         Protocol::Tls => {
             let secured = async {
@@ -239,12 +266,12 @@ async fn open(carried: Carried, url: Option<String>, roots: Vec<Vec<u8>>) {
                     .await
             };
             match carried.in_time(secured).await {
-                Ok(stream) => carried.run(stream).await,
+                Ok(stream) => carried.run(stream, deframer()).await,
                 Err(error) => Err(error),
             }
         }
         _ => match carried.in_time(carried.connect()).await {
-            Ok(stream) => carried.run(stream).await,
+            Ok(stream) => carried.run(stream, deframer()).await,
             Err(error) => Err(error),
         },
     };
@@ -313,7 +340,11 @@ impl Carried {
     }
 
     /// Moves bytes until one side ends the connection.
-    async fn run(&self, stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    async fn run(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        deframer: Deframer,
+    ) -> io::Result<()> {
         let Key { transport, path } = self.key;
         if let Some(connection) = self.connection.upgrade() {
             connection.command(|session, now| session.connected(now, transport, path));
@@ -324,7 +355,7 @@ impl Carried {
             tokio::time::sleep(LINGER).await;
         };
         tokio::select! {
-            read = self.read(reader) => {
+            read = self.read(reader, deframer) => {
                 read?;
                 // The peer sends no more; nothing of ICE works in one direction.
                 Ok(())
@@ -334,21 +365,15 @@ impl Carried {
         }
     }
 
-    async fn read(&self, mut reader: impl AsyncRead + Unpin) -> io::Result<()> {
+    async fn read(
+        &self,
+        mut reader: impl AsyncRead + Unpin,
+        mut deframer: Deframer,
+    ) -> io::Result<()> {
         let Key { transport, path } = self.key;
-        let mut deframer = Deframer::new(self.framing);
         // Servers may be silent for long; strangers may not.
         let mut patience = transport.is_none().then_some(FIRST_MESSAGE);
         loop {
-            let read = reader.read(deframer.room());
-            let bytes = match patience {
-                Some(patience) => tokio::time::timeout(patience, read).await??,
-                None => read.await?,
-            };
-            if bytes == 0 {
-                return Ok(());
-            }
-            deframer.filled(bytes);
             let Some(connection) = self.connection.upgrade() else {
                 return Ok(());
             };
@@ -372,6 +397,16 @@ impl Carried {
                     session.handle_message(now, transport, path, message);
                 }
             })?;
+            drop(connection);
+            let read = reader.read(deframer.room());
+            let bytes = match patience {
+                Some(patience) => tokio::time::timeout(patience, read).await??,
+                None => read.await?,
+            };
+            if bytes == 0 {
+                return Ok(());
+            }
+            deframer.filled(bytes);
         }
     }
 

@@ -212,6 +212,14 @@ impl<V> Mux<V> {
         self.taken(key).map(|taken| &mut taken.value)
     }
 
+    /// All agents.
+    pub fn iter(&self) -> impl Iterator<Item = (MuxKey, &V)> {
+        (0..).zip(&self.slots).filter_map(|(index, slot)| {
+            let generation = slot.generation;
+            Some((MuxKey { index, generation }, &slot.taken.as_ref()?.value))
+        })
+    }
+
     /// How many agents there are.
     pub fn len(&self) -> usize {
         self.len

@@ -1,5 +1,6 @@
 //! Many connections on one UDP port, and one TCP port: who gets what is what [`ice::Mux`] knows.
 
+use super::gather::WATCH_INTERVAL;
 use super::interfaces::{self, LocalAddress};
 use super::socket::{Batch, Socket};
 use super::stream::{Gate, Gatekeeper, Refusal};
@@ -21,7 +22,8 @@ use tokio::task::AbortHandle;
 /// Where an [`Endpoint`] listens, and how.
 #[derive(Debug, Clone)]
 pub struct EndpointOptions {
-    /// Addresses to bind. One without an IP address (`0.0.0.0`, `[::]`) stands for all of that family that the interfaces have now;
+    /// Addresses to bind. One without an IP address (`0.0.0.0`, `[::]`) stands for all of that family that the interfaces have, also later: new ones are
+    /// offered to all connections;
     /// port 0 for any free port, the same for all of them.
     pub addresses: Vec<SocketAddr>,
     /// Addresses outside a NAT that forwards this port unchanged to this machine, as cloud providers have them: at most one of each
@@ -104,25 +106,19 @@ impl Endpoint {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let mut rng: rand::rngs::StdRng = rand::make_rng();
-        let shared = Arc::new_cyclic(|shared| {
-            let sockets = places.iter().flat_map(|place| &place.sockets);
-            let readers = sockets.map(|socket| {
-                let reading = read(Weak::clone(shared), Arc::clone(socket));
-                runtime.spawn(reading).abort_handle()
-            });
-            let mut readers: Vec<AbortHandle> = readers.collect();
-            let gates = places.iter_mut().filter_map(|place| place.gate.take());
-            readers.extend(gates.map(|gate| {
-                let listening = gate.run(Weak::clone(shared));
-                runtime.spawn(listening).abort_handle()
-            }));
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            for place in &mut places {
+                place.serve(shared);
+            }
             Shared {
-                readers,
                 refused: Mutex::default(),
                 mux: Mutex::new(Mux::new(&mut rng)),
-                places,
+                places: Mutex::new(places),
             }
         });
+        if (options.addresses.iter()).any(|address| address.ip().is_unspecified()) {
+            runtime.spawn(follow(Arc::downgrade(&shared), options));
+        }
         Ok(Endpoint(shared))
     }
 
@@ -142,7 +138,7 @@ impl Endpoint {
 
     /// What it is bound to.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        self.0.addresses().collect()
+        self.0.places().iter().map(|place| place.local).collect()
     }
 
     /// How many connections there are on it.
@@ -152,7 +148,11 @@ impl Endpoint {
 
     /// Where it listens for TCP; nowhere unless [`EndpointOptions::tcp`] is set.
     pub fn tcp_addresses(&self) -> Vec<SocketAddr> {
-        self.0.places.iter().filter_map(|place| place.tcp).collect()
+        self.0
+            .places()
+            .iter()
+            .filter_map(|place| place.tcp)
+            .collect()
     }
 
     /// TCP connections that were not let in, by reason. Those that named no connection of the endpoint are among
@@ -191,8 +191,7 @@ pub struct RefusedStreams {
 /// What the endpoint and its connections share.
 pub(crate) struct Shared {
     mux: Mutex<Mux<Weak<Connection>>>,
-    places: Vec<Listening>,
-    readers: Vec<AbortHandle>,
+    places: Mutex<Vec<Listening>>,
     refused: Mutex<RefusedStreams>,
 }
 
@@ -205,6 +204,43 @@ struct Listening {
     /// Where it listens for TCP, and the listener until it runs.
     tcp: Option<SocketAddr>,
     gate: Option<Gate>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Listening {
+    /// Reads and listens, for as long as this value is there.
+    fn serve(&mut self, shared: &Weak<Shared>) {
+        for socket in &self.sockets {
+            let reading = read(Weak::clone(shared), Arc::clone(socket));
+            self.tasks.push(tokio::spawn(reading).abort_handle());
+        }
+        if let Some(gate) = self.gate.take() {
+            let listening = gate.run(Weak::clone(shared));
+            self.tasks.push(tokio::spawn(listening).abort_handle());
+        }
+    }
+
+    /// One of the sockets, and how a connection gathers on it.
+    fn socket_for(&self, key: MuxKey) -> Option<(Arc<Socket>, LocalSocket)> {
+        let socket = self.sockets.get(key.spread(self.sockets.len()))?;
+        let mut local = LocalSocket::udp(self.local);
+        local.external = (self.external).map(|ip| SocketAddr::new(ip, self.local.port()));
+        Some((Arc::clone(socket), self.address.describe(local)))
+    }
+
+    /// What peers may connect to.
+    fn listener(&self) -> Option<LocalSocket> {
+        let local = self.tcp?;
+        let mut socket = LocalSocket::tcp(local, ice::TcpType::Passive);
+        socket.external = (self.external).map(|ip| SocketAddr::new(ip, local.port()));
+        Some(self.address.describe(socket))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl Shared {
@@ -216,8 +252,55 @@ impl Shared {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.places.iter().map(|place| place.local)
+    fn places(&self) -> MutexGuard<'_, Vec<Listening>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows the interfaces: closes what was open at addresses that are gone, opens what there is at new ones, and has the
+    /// connections do the same.
+    fn look_again(self: &Arc<Self>, options: &EndpointOptions) {
+        let wanted = expand(&options.addresses);
+        let mut places = self.places();
+        let port = places.first().map_or(0, |place| place.local.port());
+        let is_wanted = |ip| wanted.iter().any(|(address, _)| address.ip == ip);
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            (places.drain(..)).partition(|place| is_wanted(place.address.ip));
+        *places = kept;
+        let missing = wanted
+            .iter()
+            .filter(|(address, _)| places.iter().all(|place| place.address.ip != address.ip));
+        let mut new = Vec::new();
+        for (address, asked) in missing.cloned().collect::<Vec<_>>() {
+            let chosen = if asked == 0 { port } else { asked };
+            match Listening::bind(options, address, chosen, asked == 0) {
+                Ok(mut place) => {
+                    tracing::info!(local = %place.local, "a local address is new");
+                    place.serve(&Arc::downgrade(self));
+                    new.push(place.address.ip);
+                    places.push(place);
+                }
+                Err(error) => tracing::debug!(%error, "a new address cannot be listened on"),
+            }
+        }
+        drop(places);
+        if gone.is_empty() && new.is_empty() {
+            return;
+        }
+        let connections: Vec<_> = (self.mux().iter())
+            .filter_map(|(key, connection)| Some((key, connection.upgrade()?)))
+            .collect();
+        for (key, connection) in connections {
+            for place in &gone {
+                connection.drop_sockets(&place.address);
+            }
+            for place in self
+                .places()
+                .iter()
+                .filter(|place| new.contains(&place.address.ip))
+            {
+                connection.also_at(&place.address, place.socket_for(key), place.listener());
+            }
+        }
     }
 
     /// Gives datagrams to the connections they are for.
@@ -277,22 +360,22 @@ impl Gatekeeper for Shared {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.readers.iter().for_each(AbortHandle::abort);
-    }
-}
-
 /// A connection's place at an endpoint.
 pub(super) struct Seat {
     endpoint: Arc<Shared>,
     key: MuxKey,
+    /// Whether it gathers on what the endpoint has.
+    pub(super) gathers: bool,
 }
 
 impl Seat {
     pub(super) fn take(endpoint: Arc<Shared>, connection: Weak<Connection>) -> Self {
         let key = endpoint.mux().insert(connection);
-        Seat { endpoint, key }
+        Seat {
+            endpoint,
+            key,
+            gathers: false,
+        }
     }
 
     /// Checks that name one of these fragments are for this connection.
@@ -307,29 +390,20 @@ impl Seat {
 
     /// One of the sockets at each address, and what to gather on.
     pub(super) fn sockets(&self) -> Vec<(Arc<Socket>, LocalSocket)> {
-        let one_of = |place: &Listening| {
-            let socket = place.sockets.get(self.key.spread(place.sockets.len()))?;
-            let mut local = LocalSocket::udp(place.local);
-            local.external = (place.external).map(|ip| SocketAddr::new(ip, place.local.port()));
-            Some((Arc::clone(socket), place.address.describe(local)))
-        };
-        self.endpoint.places.iter().filter_map(one_of).collect()
+        let places = self.endpoint.places();
+        let of = |place: &Listening| place.socket_for(self.key);
+        places.iter().filter_map(of).collect()
     }
 
     /// What peers may connect to.
     pub(super) fn listeners(&self) -> Vec<LocalSocket> {
-        let described = |place: &Listening| {
-            let local = place.tcp?;
-            let mut socket = LocalSocket::tcp(local, ice::TcpType::Passive);
-            socket.external = (place.external).map(|ip| SocketAddr::new(ip, local.port()));
-            Some(place.address.describe(socket))
-        };
-        self.endpoint.places.iter().filter_map(described).collect()
+        let places = self.endpoint.places();
+        places.iter().filter_map(Listening::listener).collect()
     }
 
     pub(super) fn addresses(&self) -> Vec<LocalAddress> {
-        let places = self.endpoint.places.iter();
-        places.map(|place| place.address.clone()).collect()
+        let places = self.endpoint.places();
+        places.iter().map(|place| place.address.clone()).collect()
     }
 
     /// A datagram, or several of a size, has been sent.
@@ -376,21 +450,47 @@ fn read_some(
     Poll::Pending
 }
 
+/// Looks at the interfaces for as long as the endpoint is there.
+async fn follow(shared: Weak<Shared>, options: EndpointOptions) {
+    let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match shared.upgrade() {
+            Some(shared) => shared.look_again(&options),
+            None => return,
+        }
+    }
+}
+
 /// Binds every address, all of them to the same port where it is free to choose.
 fn bind_all(options: &EndpointOptions) -> io::Result<Vec<Listening>> {
-    let readers = match (cfg!(target_os = "linux"), options.readers) {
-        (false, _) => 1,
-        (true, 0) => std::thread::available_parallelism().map_or(1, usize::from),
-        (true, readers) => readers,
-    };
     let mut places: Vec<Listening> = Vec::new();
     for (address, asked) in expand(&options.addresses) {
         let chosen = places.first().map_or(0, |place| place.local.port());
         let port = if asked == 0 { chosen } else { asked };
         let wanted = SocketAddr::new(address.ip, port);
-        if places.iter().any(|place| place.local == wanted) {
-            continue;
+        if places.iter().all(|place| place.local != wanted) {
+            places.push(Listening::bind(options, address, port, asked == 0)?);
         }
+    }
+    Ok(places)
+}
+
+impl Listening {
+    /// Binds an address; with `any_port` TCP may have another one than UDP.
+    fn bind(
+        options: &EndpointOptions,
+        address: LocalAddress,
+        port: u16,
+        any_port: bool,
+    ) -> io::Result<Self> {
+        let readers = match (cfg!(target_os = "linux"), options.readers) {
+            (false, _) => 1,
+            (true, 0) => std::thread::available_parallelism().map_or(1, usize::from),
+            (true, readers) => readers,
+        };
+        let wanted = SocketAddr::new(address.ip, port);
         let first = Socket::bind_shared(wanted, readers > 1, options.socket_buffer)?;
         let local = first.local();
         let mut sockets = vec![Arc::new(first)];
@@ -401,23 +501,23 @@ fn bind_all(options: &EndpointOptions) -> io::Result<Vec<Listening>> {
         let external = (options.external.iter().copied())
             .find(|external| external.is_ipv4() == local.is_ipv4());
         let gate = match options.tcp {
-            true => Some(match (Gate::open(local), asked) {
+            true => Some(match Gate::open(local) {
                 // UDP alone had the port to give.
-                (Err(_), 0) => Gate::open(SocketAddr::new(local.ip(), 0))?,
-                (gate, _) => gate?,
+                Err(_) if any_port => Gate::open(SocketAddr::new(local.ip(), 0))?,
+                gate => gate?,
             }),
             false => None,
         };
-        places.push(Listening {
+        Ok(Listening {
             address,
             local,
             external,
             sockets,
             tcp: gate.as_ref().map(|gate| gate.local),
             gate,
-        });
+            tasks: Vec::new(),
+        })
     }
-    Ok(places)
 }
 
 /// Every address with the port asked for; unspecified ones as those of the interfaces.

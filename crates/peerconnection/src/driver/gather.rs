@@ -10,13 +10,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How often the interfaces are looked at.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// Opens sockets and resolves servers, once a local description asks for candidates.
     pub(crate) fn gather(self: &Arc<Self>) {
         let shared = {
-            let inner = self.lock();
+            let mut inner = self.lock();
             let wants = inner.session.wants_sockets();
             if let Some(seat) = &inner.seat {
                 seat.answer_to(inner.session.local_ufrags());
@@ -24,10 +24,10 @@ impl Connection {
             if !wants {
                 return;
             }
-            inner
-                .seat
-                .as_ref()
-                .map(|seat| (seat.sockets(), seat.listeners(), seat.addresses()))
+            inner.seat.as_mut().map(|seat| {
+                seat.gathers = true;
+                (seat.sockets(), seat.listeners(), seat.addresses())
+            })
         };
         let is_shared = shared.is_some();
         let mut sockets: Vec<LocalSocket> = Vec::new();
@@ -112,8 +112,42 @@ impl Connection {
         described.collect()
     }
 
+    /// Gathers on what its endpoint has at another address, if it gathers at all yet.
+    pub(super) fn also_at(
+        self: &Arc<Self>,
+        address: &LocalAddress,
+        shared: Option<(Arc<Socket>, LocalSocket)>,
+        listener: Option<LocalSocket>,
+    ) {
+        let mut sockets = Vec::new();
+        {
+            let mut inner = self.lock();
+            if !inner.seat.as_ref().is_some_and(|seat| seat.gathers) {
+                return;
+            }
+            if let Some((socket, described)) = shared {
+                // It may have begun a moment ago.
+                let local = socket.local();
+                if inner.sockets.iter().any(|known| known.local() == local) {
+                    return;
+                }
+                inner.sockets.push(socket);
+                sockets.push(described);
+            }
+        }
+        let listens = listener.is_some();
+        sockets.extend(listener);
+        sockets.extend(self.open_sockets(address, false, !listens));
+        self.command(|session, now| {
+            for socket in sockets {
+                session.add_local_socket(now, socket);
+            }
+        });
+        self.wake.notify_one();
+    }
+
     /// Closes what was open at an address that is gone.
-    fn drop_sockets(&self, address: &LocalAddress) {
+    pub(super) fn drop_sockets(&self, address: &LocalAddress) {
         let mut inner = self.lock();
         let gone: Vec<SocketAddr> = (inner.session.local_sockets())
             .filter(|local| local.ip() == address.ip)

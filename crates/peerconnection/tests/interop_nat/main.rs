@@ -42,6 +42,7 @@ fn setup(urls: &[&str], policy: IceTransportPolicy) -> Setup {
         configuration: configuration(urls, policy),
         udp: true,
         tls_roots: Vec::new(),
+        endpoint: false,
     }
 }
 
@@ -239,4 +240,30 @@ fn a_relay_goes_along_to_another_interface_without_an_ice_restart() {
             down.elapsed()
         );
     }
+}
+
+#[test]
+fn an_endpoint_follows_its_host_to_another_interface() {
+    let Some(mut world) = World::new(Masquerade::Plain, false) else {
+        return;
+    };
+    world.start_coturn("203.0.113.1");
+    let setup = Setup {
+        endpoint: true,
+        ..setup(&["stun:203.0.113.1:3478", TURN], IceTransportPolicy::All)
+    };
+    let call = Call::start(&world, &setup);
+    let before = call.both(Duration::from_secs(30), connected);
+    world.plug_in();
+    // Time to notice, to tell the peer its new candidates, and to check them.
+    std::thread::sleep(Duration::from_secs(4));
+    world.take_down("hostA", "lan");
+    let down = Instant::now();
+    for (index, before) in before.iter().enumerate() {
+        let now = call.until(index, Duration::from_secs(25), |status| {
+            status.state == "connected" && status.received > before.received + 300
+        });
+        assert!(!now.restarted, "{now:?}");
+    }
+    println!("data flows, {:.1?} after the interface", down.elapsed());
 }

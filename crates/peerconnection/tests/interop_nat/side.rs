@@ -2,8 +2,8 @@
 
 use crate::world::World;
 use peerconnection::{
-    Configuration, DataChannel, DataChannelInit, Event, IceCandidateInit, Message, NetworkOptions,
-    PeerConnection, SdpType, SessionDescription,
+    Configuration, DataChannel, DataChannelInit, Endpoint, Event, IceCandidateInit, Message,
+    NetworkOptions, PeerConnection, SdpType, SessionDescription,
 };
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     /// As in [`NetworkOptions`].
     pub(crate) udp: bool,
     pub(crate) tls_roots: Vec<Vec<u8>>,
+    /// The connections are on an endpoint.
+    pub(crate) endpoint: bool,
 }
 
 /// How a side is doing.
@@ -178,10 +180,12 @@ async fn run(offers: bool, setup: Setup) {
         tls_roots: setup.tls_roots,
         ..NetworkOptions::default()
     };
-    let pc = PeerConnection::builder(setup.configuration)
-        .network(network)
-        .build()
-        .expect("a connection");
+    let endpoint = Endpoint::bind("0.0.0.0:0".parse().expect("an address")).expect("a port");
+    let mut builder = PeerConnection::builder(setup.configuration);
+    if setup.endpoint {
+        builder = builder.endpoint(&endpoint);
+    }
+    let pc = builder.network(network).build().expect("a connection");
     let mut events = pc.events();
     let channel = pc
         .create_data_channel(

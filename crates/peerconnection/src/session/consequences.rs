@@ -5,6 +5,8 @@ use super::event::Event;
 use super::jsep::{Notice, Section, SectionKind};
 use super::transport::Change;
 use crate::states::{DtlsTransportState, SignalingState};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use std::time::Instant;
 
 impl Session {
@@ -33,6 +35,7 @@ impl Session {
         self.match_transports(now);
         self.match_data();
         self.add_described_candidates(now);
+        self.match_sctp_port(now);
         self.match_streams(now);
         if self.jsep.state == SignalingState::Stable {
             self.negotiation_check_due = true;
@@ -132,6 +135,17 @@ impl Session {
     pub(super) fn after_data(&mut self) {
         while let Some(event) = self.data.poll_event() {
             self.events.push_back(event);
+        }
+    }
+
+    /// Another SCTP port of the peer is another association (RFC 9429 §5.11).
+    fn match_sctp_port(&mut self, now: Instant) {
+        let port = self.agreed_data().and_then(|section| section.sctp_port);
+        if self.data.is_started() && port.is_some() && port != self.data.remote_port {
+            let rng = StdRng::from_rng(&mut self.rng);
+            self.data.restart(now, rng);
+            self.start_data(now);
+            self.after_data();
         }
     }
 

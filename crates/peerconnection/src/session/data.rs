@@ -18,6 +18,8 @@ pub(super) struct Data {
     config: sctp::Config,
     transport: Option<usize>,
     started: bool,
+    /// What the peer's description said when the association began.
+    pub(super) remote_port: Option<u16>,
     /// What the peer takes at once; `None` before it said so.
     pub(super) peer_max_message_size: Option<u64>,
     pub(super) opened: u32,
@@ -46,6 +48,7 @@ impl Data {
             config,
             transport: None,
             started: false,
+            remote_port: None,
             peer_max_message_size: None,
             opened: 0,
             closed: 0,
@@ -132,6 +135,7 @@ impl Data {
 
     pub(super) fn start(&mut self, now: Instant, client: bool, port: Option<u16>) {
         self.started = true;
+        self.remote_port = port;
         self.set_role(client);
         let remote = RemoteParameters {
             port: port.unwrap_or(sctp::config::DEFAULT_PORT),

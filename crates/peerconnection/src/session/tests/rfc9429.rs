@@ -220,3 +220,17 @@ fn a_codec_with_another_clock_rate_is_sent_under_another_ssrc() {
         pair.b.frames - heard
     );
 }
+
+#[test]
+fn another_sctp_port_of_the_peer_discards_the_association_with_its_channels() {
+    let mut pair = established(67, LinkConfig::with_latency(Duration::from_millis(5)));
+    let channel = pair.a.channel.expect("a channel");
+    renegotiate(&mut pair, |_| {});
+    assert_eq!(pair.a.session.channel_state(channel), ChannelState::Open);
+    renegotiate(&mut pair, |sdp| {
+        *sdp = sdp.replace("a=sctp-port:5000", "a=sctp-port:5001");
+    });
+    assert_eq!(pair.a.session.channel_state(channel), ChannelState::Closed);
+    let next = pair.a.session.create_data_channel(ChannelConfig::default());
+    assert_ne!(next.expect("another association's"), channel);
+}

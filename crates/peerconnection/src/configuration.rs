@@ -44,6 +44,8 @@ pub struct Configuration {
     /// changed later.
     #[serde(skip)]
     pub application_codecs: Vec<ApplicationCodec>,
+    /// Whether RTP header extensions have to be encrypted (W3C WebRTC Extensions, "RTP Header Extension Encryption").
+    pub rtp_header_encryption_policy: RtpHeaderEncryptionPolicy,
 }
 
 /// `RTCIceServer`: one STUN or TURN server (W3C WebRTC §4.2.3).
@@ -97,6 +99,18 @@ pub enum BundlePolicy {
     MaxCompat,
     /// One transport for everything; a peer that does not bundle gets the first section only.
     MaxBundle,
+}
+
+/// `RTCRtpHeaderEncryptionPolicy` (W3C WebRTC Extensions): what becomes of header extensions and contributing sources when the
+/// peer does not take them encrypted (RFC 9335).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RtpHeaderEncryptionPolicy {
+    /// They are sent in the clear.
+    #[default]
+    Negotiate,
+    /// Its description is refused.
+    Require,
 }
 
 /// `RTCRtcpMuxPolicy` (W3C WebRTC §4.2.6).

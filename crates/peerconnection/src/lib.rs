@@ -75,6 +75,7 @@ mod transports;
 pub use certificate::{Certificate, DtlsFingerprint, KeygenAlgorithm};
 pub use configuration::{
     BundlePolicy, Configuration, IceServer, IceTransportPolicy, RtcpMuxPolicy,
+    RtpHeaderEncryptionPolicy,
 };
 pub use data_channel::{
     DataChannel, DataChannelEvent, DataChannelEvents, DataChannelInit, Message, Priority,

@@ -429,6 +429,14 @@ impl RtpTransceiver {
         })
     }
 
+    /// `rtpHeaderEncryptionNegotiated`: whether header extensions are encrypted (RFC 9335), as the peer takes them so
+    /// (W3C WebRTC Extensions, "RTP Header Extension Encryption").
+    pub fn rtp_header_encryption_negotiated(&self) -> bool {
+        self.shared
+            .query(|session| session.encrypts_headers(self.shared.id))
+            .unwrap_or(false)
+    }
+
     /// `getNegotiatedHeaderExtensions`: what the last answer made of them.
     pub fn negotiated_header_extensions(&self) -> Vec<RtpHeaderExtensionCapability> {
         self.shared

@@ -1,6 +1,6 @@
 //! Sending: RTP to SRTP, RTCP to SRTCP.
 
-use crate::config::{Config, Lifetime};
+use crate::config::{Config, Cryptex, Lifetime};
 use crate::error::{KeyError, ProtectError};
 use crate::extension::{self, Layout, Outgoing, Selection};
 use crate::header::{RTCP_FIXED, RTP_FIXED, RtpHeader, rtcp_ssrc};
@@ -50,6 +50,11 @@ impl Protector {
             streams,
             keystream: Vec::new(),
         })
+    }
+
+    /// Changes [`Config::cryptex`] for what is sent from now on: descriptions may come to agree on it later (RFC 9335 §4).
+    pub fn set_cryptex(&mut self, cryptex: Cryptex) {
+        self.config.cryptex = cryptex;
     }
 
     /// Goes on with another master key: rollover counters and SRTCP indices continue (RFC 3711 §8.1). Receivers tell

@@ -64,6 +64,14 @@ impl Unprotector {
         })
     }
 
+    /// Changes [`Config::cryptex`] for what comes from now on: descriptions may come to agree on it later (RFC 9335 §4).
+    pub fn set_cryptex(&mut self, cryptex: Cryptex) {
+        self.current.config.cryptex = cryptex;
+        if let Some(previous) = &mut self.previous {
+            previous.config.cryptex = cryptex;
+        }
+    }
+
     /// Takes another master key, told apart by its identifier, which is as long as the first one's.
     pub fn add_key(&mut self, key: &[u8], salt: &[u8], mki: &[u8]) -> Result<(), KeyError> {
         let context = &mut self.current;

@@ -413,6 +413,13 @@ impl Session {
         let Some((ours, theirs)) = speaking.next() else {
             return;
         };
+        // RFC 9335 §4: it is in all RTP sections of a group, or it is not.
+        let mut described = pairs()
+            .filter(|(ours, theirs)| ours.transport == number && !theirs.rejected)
+            .filter(|(_, theirs)| theirs.media().is_some())
+            .peekable();
+        let encrypts = described.peek().is_some() && described.all(|(_, theirs)| theirs.cryptex);
+        transport.set_cryptex(encrypts, self.jsep.requires_cryptex);
         let lite = remote.described.ice_lite;
         let mut parameters =
             ice::Parameters::new(theirs.ice_ufrag.as_str(), theirs.ice_pwd.as_str());

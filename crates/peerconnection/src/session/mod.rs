@@ -48,7 +48,7 @@ pub use transceiver_view::TransceiverView;
 pub use transport::Transmit;
 pub use transports::TransportView;
 
-use crate::configuration::{Configuration, IceTransportPolicy};
+use crate::configuration::{Configuration, IceTransportPolicy, RtpHeaderEncryptionPolicy};
 use crate::description::{SdpType, SessionDescription};
 use crate::error::Error;
 use crate::rtp_parameters::RtpEncodingParameters;
@@ -168,6 +168,10 @@ struct States {
     connection: PeerConnectionState,
 }
 
+fn requires_cryptex(configuration: &Configuration) -> bool {
+    configuration.rtp_header_encryption_policy == RtpHeaderEncryptionPolicy::Require
+}
+
 impl Session {
     /// A new session.
     ///
@@ -209,6 +213,7 @@ impl Session {
         );
         jsep.catalogue = codecs::Catalogue::new(&configuration.application_codecs);
         jsep.always_data = configuration.always_negotiate_data_channels;
+        jsep.requires_cryptex = requires_cryptex(&configuration);
         jsep.ice_lite = ice.lite;
         jsep.renominates = ice.renomination && !ice.lite;
         let data = Data::new(sctp, StdRng::from_rng(&mut rng));
@@ -520,6 +525,7 @@ impl Session {
                 .set_transport_policy(connectivity::policy(configuration.ice_transport_policy));
         }
         self.jsep.always_data = configuration.always_negotiate_data_channels;
+        self.jsep.requires_cryptex = requires_cryptex(&configuration);
         let before = std::mem::replace(&mut self.configuration, configuration);
         let other_policy = before.ice_transport_policy != self.configuration.ice_transport_policy;
         if other_policy || before.ice_servers != self.configuration.ice_servers {

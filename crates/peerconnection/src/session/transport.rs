@@ -80,6 +80,8 @@ pub(super) struct Transport {
     remote_fingerprints: Vec<dtls::Fingerprint>,
     remote_tls_id: Option<String>,
     srtp: Option<Srtp>,
+    /// Of what is sent, and of what comes.
+    cryptex: (srtp::Cryptex, srtp::Cryptex),
     stash: Option<Transmit>,
     stashed: Vec<u8>,
 }
@@ -123,6 +125,7 @@ impl Transport {
             remote_fingerprints: Vec::new(),
             remote_tls_id: None,
             srtp: None,
+            cryptex: (srtp::Cryptex::Off, srtp::Cryptex::On),
             stash: None,
             stashed: Vec::new(),
         }
@@ -402,6 +405,25 @@ impl Transport {
             .is_some_and(|srtp| srtp.protector.protect_rtp(buf, start).is_ok())
     }
 
+    /// Whether header extensions and contributing sources are sent encrypted, and refused when they come in the clear
+    /// (RFC 9335). Encrypted ones are always taken, as descriptions of this side say.
+    pub(super) fn set_cryptex(&mut self, encrypts: bool, required: bool) {
+        use srtp::Cryptex::{Off, On, Required};
+        self.cryptex = (
+            if encrypts { On } else { Off },
+            if required { Required } else { On },
+        );
+        if let Some(Srtp::Ready(contexts)) = &mut self.srtp {
+            contexts.protector.set_cryptex(self.cryptex.0);
+            contexts.unprotector.set_cryptex(self.cryptex.1);
+        }
+    }
+
+    /// Whether header extensions are sent encrypted.
+    pub(super) fn encrypts_headers(&self) -> bool {
+        self.cryptex.0 != srtp::Cryptex::Off
+    }
+
     pub(super) fn protect_rtcp(&mut self, buf: &mut Vec<u8>, start: usize) -> bool {
         self.srtp()
             .is_some_and(|srtp| srtp.protector.protect_rtcp(buf, start).is_ok())
@@ -410,7 +432,8 @@ impl Transport {
     #[inline]
     fn srtp(&mut self) -> Option<&mut SrtpContexts> {
         if let Some(Srtp::Keys(keys)) = &self.srtp {
-            self.srtp = SrtpContexts::new(keys).map(|contexts| Srtp::Ready(Box::new(contexts)));
+            let contexts = SrtpContexts::new(keys, self.cryptex);
+            self.srtp = contexts.map(|contexts| Srtp::Ready(Box::new(contexts)));
         }
         match &mut self.srtp {
             Some(Srtp::Ready(contexts)) => Some(contexts),
@@ -455,19 +478,22 @@ fn place(
 }
 
 impl SrtpContexts {
-    fn new(keys: &dtls::SrtpKeys) -> Option<Self> {
+    fn new(
+        keys: &dtls::SrtpKeys,
+        (sent, received): (srtp::Cryptex, srtp::Cryptex),
+    ) -> Option<Self> {
+        let config = |cryptex| srtp::Config {
+            cryptex,
+            ..srtp::Config::default()
+        };
         let profile = srtp::Profile::from_id(keys.profile.id())?;
-        let protector = srtp::Protector::new(
-            profile,
-            &keys.local.key,
-            &keys.local.salt,
-            srtp::Config::default(),
-        );
+        let protector =
+            srtp::Protector::new(profile, &keys.local.key, &keys.local.salt, config(sent));
         let unprotector = srtp::Unprotector::new(
             profile,
             &keys.remote.key,
             &keys.remote.salt,
-            srtp::Config::default(),
+            config(received),
         );
         match (protector, unprotector) {
             (Ok(protector), Ok(unprotector)) => Some(SrtpContexts {

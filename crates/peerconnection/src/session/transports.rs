@@ -59,6 +59,13 @@ impl Session {
         self.transport(slot.transport).map(|_| slot.transport)
     }
 
+    /// Whether what a transceiver sends has its header extensions encrypted (RFC 9335).
+    pub fn encrypts_headers(&self, id: TransceiverId) -> bool {
+        let number = self.transport_of(id);
+        let mut transports = self.transports.iter();
+        transports.any(|transport| Some(transport.number) == number && transport.encrypts_headers())
+    }
+
     /// The number of the transport that carries the association, from the offer on that describes one: `sctp`. That of a
     /// remote offer exists once it is answered.
     pub fn sctp_transport(&self) -> Option<usize> {

@@ -342,6 +342,12 @@ impl Jsep {
             if answer && let Some(local) = self.local() {
                 check_answered(index, section, &local.described.sections[index])?;
             }
+            // W3C WebRTC Extensions, `RTCRtpHeaderEncryptionPolicy`.
+            if section.media().is_some() && self.requires_cryptex && !section.cryptex {
+                return Err(Error::InvalidAccess(format!(
+                    "media section {index} does not take encrypted header extensions (a=cryptex)"
+                )));
+            }
             // The tagged section speaks for a bundled one (RFC 9143 §7.1.3).
             if section.bundle_only || described.is_bundled_into_another(&section.mid) {
                 continue;

@@ -123,6 +123,8 @@ pub(crate) struct Jsep {
     pub(crate) identity: Option<String>,
     /// Whether the first offer has a section for data in any case, before all others.
     pub(crate) always_data: bool,
+    /// Whether a peer that does not take header extensions encrypted is refused.
+    pub(crate) requires_cryptex: bool,
     /// What this side's agents are ([`ice::Config`]).
     pub(crate) ice_lite: bool,
     pub(crate) renominates: bool,
@@ -173,6 +175,7 @@ impl Jsep {
             wants_data: false,
             identity: None,
             always_data: false,
+            requires_cryptex: false,
             ice_lite: false,
             renominates: false,
             to_replace: Vec::new(),

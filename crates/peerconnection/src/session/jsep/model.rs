@@ -119,6 +119,8 @@ pub(crate) struct Section {
     pub(crate) rtcp_mux: bool,
     /// `a=rtcp-mux-only`, where nothing has been agreed yet (RFC 8858 §4).
     pub(crate) rtcp_mux_only: bool,
+    /// `a=cryptex`: packets may come with their header extensions encrypted (RFC 9335 §4).
+    pub(crate) cryptex: bool,
     pub(crate) rtcp_rsize: bool,
     pub(crate) codecs: Vec<RtpCodecParameters>,
     pub(crate) extensions: Vec<RtpHeaderExtensionParameters>,
@@ -161,6 +163,7 @@ impl Section {
             end_of_candidates: false,
             rtcp_mux: true,
             rtcp_mux_only: false,
+            cryptex: true,
             rtcp_rsize: true,
             codecs: Vec::new(),
             extensions: Vec::new(),

@@ -114,6 +114,7 @@ fn read_section(
         .filter_map(|attribute| attribute.value().map(str::to_owned))
         .collect();
     section.end_of_candidates = media.attributes.has("end-of-candidates");
+    section.cryptex = media.attributes.has("cryptex") || session.attributes.has("cryptex");
     section.rtcp_mux = media.attributes.has("rtcp-mux") || section.media().is_none();
     section.rtcp_rsize = media.attributes.has("rtcp-rsize");
     section.sctp_port = media.attributes.get::<a::SctpPort>().map(|port| port.0);
@@ -511,6 +512,9 @@ fn write_media(media: &mut MediaDescription, section: &Section) {
     }
     if section.rtcp_rsize {
         media.attributes.add(Attribute::flag("rtcp-rsize"));
+    }
+    if section.cryptex {
+        media.attributes.add(Attribute::flag("cryptex"));
     }
     write_codecs(media, section);
     if let Some(most) = section.packet_time.most {

@@ -636,3 +636,73 @@ fn what_the_peer_wants_to_receive_is_what_a_sender_is_set_to() {
     let wanted = view.packet_time();
     assert_eq!((wanted.preferred, wanted.most), (Some(40.0), Some(60.0)));
 }
+
+/// What RTP packets say of their header extensions (RFC 8285 §4.1.2, RFC 9335 §5).
+fn extension_marks(heard: &[Datagram]) -> Vec<u16> {
+    let rtp = heard.iter().filter(|datagram| {
+        let packet = &datagram.payload;
+        packet.len() > 16
+            && packet[0] & 0xd0 == 0x90
+            && packet[0] & 0x0f == 0
+            && !(192..=223).contains(&packet[1])
+    });
+    rtp.map(|datagram| u16::from_be_bytes([datagram.payload[12], datagram.payload[13]]))
+        .collect()
+}
+
+#[test]
+fn rtp_header_extensions_are_encrypted_when_both_sides_take_them_so() {
+    let link = LinkConfig::with_latency(Duration::from_millis(5));
+    for (change, mark, encrypted) in [
+        ((|_| {}) as fn(&mut String), 0xc0de, true),
+        (
+            |offer| *offer = offer.replace("a=cryptex\r\n", ""),
+            0xbede,
+            false,
+        ),
+    ] {
+        let mut pair = pair_with(51, link.clone(), change);
+        pair.run_until(Duration::from_secs(60), |a, b| {
+            a.is_connected() && b.is_connected()
+        })
+        .expect("connected");
+        let id = video(&pair.b);
+        assert_eq!(pair.b.session.encrypts_headers(id), encrypted);
+        for number in 0..10 {
+            let now = pair.now();
+            write_frames(&mut pair.b, now, number);
+            pair.run_for(Duration::from_millis(20));
+        }
+        let marks = extension_marks(&pair.a.heard);
+        assert!(
+            marks.len() > 20 && marks.iter().all(|seen| *seen == mark),
+            "{marks:x?}"
+        );
+        assert!(pair.a.frames >= 10, "they are read all the same");
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_encrypt_header_extensions_is_refused_when_that_is_required() {
+    let (mut a, mut b) = (lone(), lone());
+    let now = netsim::Network::new(1).now();
+    a.session
+        .add_transceiver(MediaKind::Audio, None, D::SendRecv, Vec::new(), Vec::new())
+        .expect("a transceiver");
+    let mut offer = a
+        .session
+        .create_offer(&OfferOptions::default())
+        .expect("an offer");
+    let mut configuration = b.session.configuration().clone();
+    configuration.rtp_header_encryption_policy = RtpHeaderEncryptionPolicy::Require;
+    b.session
+        .set_configuration(now, configuration)
+        .expect("set");
+    let taken = offer.clone();
+    offer.sdp = offer.sdp.replace("a=cryptex\r\n", "");
+    assert_eq!(
+        name(b.session.set_remote_description(now, &offer)),
+        "InvalidAccessError"
+    );
+    assert_eq!(name(b.session.set_remote_description(now, &taken)), "none");
+}

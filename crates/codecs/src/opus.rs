@@ -313,6 +313,57 @@ pub fn packet_duration(packet: &[u8]) -> Result<Duration, DecodeError> {
     Ok(Duration::from_secs(samples as u64) / Encoder::SAMPLE_RATE)
 }
 
+/// Whether a packet repeats, at low bitrate, the sound of the one before it, for [`AudioDecoder::recover`] (RFC 6716 §4.2.3: the LBRR
+/// flag, which follows one VAD flag for each SILK frame).
+pub fn has_fec(packet: &[u8]) -> bool {
+    let Some((&toc, mut rest)) = packet.split_first() else {
+        return false;
+    };
+    // Table 2: configurations 16 to 31 are CELT alone, which has none; 2, 3, 6, 7, 10 and 11 hold 40 and 60 ms.
+    let frames = match (toc >> 3, toc >> 3 & 3) {
+        (16.., _) => return false,
+        (0..12, 2) => 2,
+        (0..12, 3) => 3,
+        _ => 1,
+    };
+    // §3.2: how many lengths precede the first frame.
+    let lengths = match toc & 3 {
+        0 | 1 => 0,
+        2 => 1,
+        _ => {
+            let Some((&count, after)) = rest.split_first() else {
+                return false;
+            };
+            rest = after;
+            if count & 0x40 != 0 {
+                let more = rest.iter().take_while(|&&byte| byte == 255).count();
+                rest = rest.get(more + 1..).unwrap_or_default();
+            }
+            let variable = count & 0x80 != 0;
+            if variable {
+                (count & 0x3f).saturating_sub(1)
+            } else {
+                0
+            }
+        }
+    };
+    for _ in 0..lengths {
+        let len = 1 + usize::from(rest.first().is_some_and(|&byte| byte >= 252));
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    let Some(first) = rest.first() else {
+        return false;
+    };
+    let middle = first >> (7 - frames) & 1;
+    let stereo = toc & 4 != 0;
+    let side = if stereo {
+        first >> (6 - 2 * frames) & 1
+    } else {
+        0
+    };
+    middle | side != 0
+}
+
 /// `duration` in whole steps of 2.5 ms, of which libopus needs at least one and takes at most 48.
 fn whole_steps(duration: Duration) -> Duration {
     let steps = duration.as_micros().div_ceil(STEP.as_micros()) as u32;

@@ -2,7 +2,7 @@
 #![cfg(feature = "opus")]
 
 use media::{AudioFrame, Bitrate, EncodedFrame};
-use pc_codecs::opus::{Application, Decoder, Encoder, EncoderConfig, packet_duration};
+use pc_codecs::opus::{Application, Decoder, Encoder, EncoderConfig, has_fec, packet_duration};
 use pc_codecs::{AudioDecoder, AudioEncoder, DecodeError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -193,4 +193,43 @@ fn garbage_never_panics_and_never_ends_the_decoder() {
         assert!(decoder.conceal(Duration::from_micros(odd), PACKET).is_ok());
     }
     assert!(decoder.decode(&packets[0].data, PACKET).is_ok());
+}
+
+#[test]
+fn packets_tell_whether_they_repeat_the_one_before() {
+    // Speech at a low rate over a lossy path is what libopus repeats.
+    let packets = |fec, channels| {
+        let config = EncoderConfig {
+            application: Application::Voip,
+            channels,
+            bitrate: Bitrate::from_kbps(24),
+            expected_loss: 0.2,
+            fec,
+            ..EncoderConfig::default()
+        };
+        encode(config, &tone(48_000, channels, 1_000))
+    };
+    for channels in [1, 2] {
+        let repeating = |fec| {
+            let packets = packets(fec, channels);
+            packets
+                .iter()
+                .filter(|packet| has_fec(&packet.data))
+                .count()
+        };
+        assert!(repeating(true) > 10, "{} with {channels}", repeating(true));
+        assert_eq!(repeating(false), 0);
+    }
+    // Two VAD flags, then the LBRR flag, of 40 ms of SILK behind one length; CELT has none.
+    assert!(has_fec(&[0b0001_0010, 1, 0b0010_0000, 0]));
+    assert!(has_fec(&[0b0000_0011, 0xc2, 255, 3, 1, 0b0100_0000, 0]));
+    for none in [
+        &[][..],
+        &[0b1111_1000, 0xff],
+        &[0b0000_0011],
+        &[2],
+        &[0b0001_0000, 0b0100_0000],
+    ] {
+        assert!(!has_fec(none), "{none:?}");
+    }
 }

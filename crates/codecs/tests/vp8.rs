@@ -2,7 +2,9 @@
 #![cfg(feature = "vp8")]
 
 use media::{Bitrate, EncodedFrame, I420Buffer, Plane, VideoFrame};
-use pc_codecs::vp8::{Decoder, DecoderConfig, Encoder, EncoderConfig, keyframe_header};
+use pc_codecs::vp8::{
+    Decoder, DecoderConfig, Encoder, EncoderConfig, keyframe_header, quantizer_index,
+};
 use pc_codecs::{DecodeError, EncodeError, VideoDecoder, VideoEncoder};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -272,4 +274,37 @@ fn garbage_never_panics_and_never_ends_the_decoder() {
         .unwrap()
         .unwrap();
     assert!(psnr(&shown, &picture(160, 120, 0)) > 30.0);
+}
+
+#[test]
+fn the_quantizer_is_read_from_every_frame() {
+    // libvpx maps its scale of 64 steps to the 128 of the format; the ends are the ends.
+    let mut last = None;
+    for (step, index) in [(0, Some(0)), (20, None), (40, None), (63, Some(127))] {
+        for error_resilient in [false, true] {
+            let mut encoder = Encoder::new(EncoderConfig {
+                quantizer: (step, step),
+                drop_frames: false,
+                error_resilient,
+                ..Default::default()
+            })
+            .unwrap();
+            let mut of_frame =
+                |number| quantizer_index(&encode(&mut encoder, &picture(320, 240, number)).data);
+            let first = of_frame(0).expect("a keyframe has one");
+            assert!(index.is_none_or(|index| index == first), "{step}: {first}");
+            for number in 1..20 {
+                assert_eq!(of_frame(number), Some(first), "{step}, frame {number}");
+            }
+            assert!(last.is_none_or(|last| last <= first));
+            last = Some(first);
+        }
+    }
+    assert_eq!(quantizer_index(&[]), None);
+    assert_eq!(quantizer_index(&[1, 0, 0, 0]), None);
+    assert_eq!(quantizer_index(&[0; 40]), None);
+    // All ones and all zeros are read to their end and no further.
+    for byte in [0_u8, 0xff] {
+        assert!(quantizer_index(&[1, 0, 0, byte, byte]).is_some());
+    }
 }

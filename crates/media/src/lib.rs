@@ -19,6 +19,7 @@
 //! |---|---|
 //! | [`frame`] | pictures, sound, and either of them encoded |
 //! | [`track`] | tracks, their sources and consumers |
+//! | [`playout`] | what speakers tell of the tracks that they play |
 //! | [`stream`] | tracks that belong together |
 //! | [`constraints`] | what is asked of a source, what it can do, what was chosen |
 //! | [`channel`] | the bounded channel below every track |
@@ -30,6 +31,7 @@ pub mod channel;
 pub mod constraints;
 mod convert;
 pub mod frame;
+pub mod playout;
 mod resample;
 pub mod stream;
 pub mod track;

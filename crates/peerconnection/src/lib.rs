@@ -69,7 +69,7 @@ mod rtp_transceiver;
 pub mod session;
 mod sframe;
 mod states;
-mod stats;
+pub mod stats;
 mod transports;
 
 pub use certificate::{Certificate, DtlsFingerprint, KeygenAlgorithm};

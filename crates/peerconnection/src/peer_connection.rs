@@ -620,7 +620,9 @@ impl PeerConnection {
 
     /// `getStats`.
     pub async fn stats(&self) -> StatsReport {
-        self.connection.command(|session, now| session.stats(now))
+        let mut report = self.connection.command(|session, now| session.stats(now));
+        self.registry.add_playout(&mut report);
+        report
     }
 
     /// Every candidate and pair of every ICE transport and what became of it, with the number of the transport: the first

@@ -6,6 +6,7 @@ use crate::events::{Event, TrackEvent};
 use crate::rtp_transceiver::{RtpTransceiver, TransceiverShared};
 use crate::session::{self, ChannelId, IncomingFrame, Session, TransceiverId};
 use crate::states::SctpTransportState;
+use crate::stats::StatsReport;
 use crate::transports::{DtlsTransportEvent, IceTransportEvent, TransportListeners};
 use media::MediaStream;
 use std::collections::HashMap;
@@ -103,6 +104,13 @@ impl Registry {
         let shared = Arc::new(shared);
         state.transceivers.insert(id, Arc::clone(&shared));
         Some(RtpTransceiver::new(shared))
+    }
+
+    /// Adds what is known of the playing of received tracks.
+    pub(crate) fn add_playout(&self, report: &mut StatsReport) {
+        for transceiver in self.lock().transceivers.values() {
+            report.add_playout(&transceiver.remote_track);
+        }
     }
 
     fn known_transceiver(&self, id: TransceiverId) -> Option<Arc<TransceiverShared>> {

@@ -113,12 +113,13 @@ impl RtpReceiver {
 
     /// `getStats` of this receiver alone.
     pub async fn stats(&self) -> StatsReport {
-        self.shared
-            .command(|session, now| {
-                let ssrcs = session.received_ssrcs(self.id());
-                session.stats(now).of_receiver(&ssrcs)
-            })
-            .unwrap_or_default()
+        let report = self.shared.command(|session, now| {
+            let ssrcs = session.received_ssrcs(self.id());
+            session.stats(now).of_receiver(&ssrcs)
+        });
+        let mut report = report.unwrap_or_default();
+        report.add_playout(&self.shared.remote_track);
+        report
     }
 
     /// `RTCRtpReceiver.getCapabilities`.

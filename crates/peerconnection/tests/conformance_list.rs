@@ -50,7 +50,9 @@ fn every_test_of_the_conformance_list_exists() {
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [what, test] = cells.as_slice() else {
-            panic!("not a row: {row}");
+            // What does not apply, and why.
+            assert_eq!(cells.len(), 3, "not a row: {row}");
+            continue;
         };
         let name = test.trim_matches('`');
         assert!(

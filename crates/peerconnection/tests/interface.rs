@@ -457,7 +457,7 @@ async fn simulcast_encodes_every_encoding() {
         .collect();
     sizes.sort();
     let expected = [(0, "q", 160), (1, "h", 320), (2, "f", 640)];
-    let expected = expected.map(|(index, rid, width)| (index, Some(rid.into()), Some(width)));
+    let expected = expected.map(|(index, rid, width)| (Some(index), Some(rid.into()), Some(width)));
     assert_eq!(sizes, expected);
 
     // One that is switched off stops; the others go on.

@@ -28,6 +28,9 @@ mod encoder;
 mod header;
 mod vpx;
 
+/// The library that does the work, for `encoderImplementation` and `decoderImplementation` (W3C Statistics).
+pub const IMPLEMENTATION: &str = "libvpx";
+
 pub use decoder::{Decoder, DecoderConfig};
 pub use encoder::{Encoder, EncoderConfig};
-pub use header::{KeyframeHeader, keyframe_header};
+pub use header::{KeyframeHeader, keyframe_header, quantizer_index};

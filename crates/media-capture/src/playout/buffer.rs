@@ -33,6 +33,12 @@ pub struct PlayoutStats {
     pub dropped: Duration,
     /// Sound played.
     pub played: Duration,
+    /// Silence in its place, since it did not come in time.
+    pub missing: Duration,
+    /// Samples put in to play slower.
+    pub inserted: u64,
+    /// Samples left out to play faster, those thrown away included.
+    pub removed: u64,
     /// How much sound waits.
     pub waiting: Duration,
     /// How much is to wait.
@@ -59,6 +65,9 @@ pub struct PlayoutBuffer {
     underruns: u64,
     dropped: usize,
     played: usize,
+    missing: usize,
+    inserted: f64,
+    removed: f64,
 }
 
 impl PlayoutBuffer {
@@ -78,6 +87,9 @@ impl PlayoutBuffer {
             underruns: 0,
             dropped: 0,
             played: 0,
+            missing: 0,
+            inserted: 0.0,
+            removed: 0.0,
         };
         buffer.target = buffer.frames(FIRST_TARGET);
         buffer
@@ -89,6 +101,9 @@ impl PlayoutBuffer {
             underruns: self.underruns,
             dropped: self.duration(self.dropped),
             played: self.duration(self.played),
+            missing: self.duration(self.missing),
+            inserted: self.inserted as u64,
+            removed: self.removed as u64 + self.dropped as u64,
             waiting: self.duration(self.waiting()),
             target: self.duration(self.wanted()),
         }
@@ -106,8 +121,13 @@ impl PlayoutBuffer {
                 self.format.channels,
             )?,
         };
-        resampler.set_speed(1.0 + self.haste());
+        let haste = self.haste();
+        resampler.set_speed(1.0 + haste);
         resampler.process(sound.samples(), &mut self.scratch);
+        // So many more samples, or fewer, would have come out at normal speed.
+        let made = self.scratch.len() as f64 / f64::from(self.format.channels);
+        self.removed += made * haste.max(0.0);
+        self.inserted -= made * haste.min(0.0);
         self.resampler = Some(resampler);
         self.queue.extend(self.scratch.drain(..));
         self.shed();
@@ -152,6 +172,11 @@ impl PlayoutBuffer {
         }
         silence.fill(0);
         self.played += ready / channels;
+        // While nothing at all waits, the source may just be silent.
+        let awaited = self.playing || (self.played > 0 && self.waiting() > 0);
+        if awaited {
+            self.missing += asked - ready / channels;
+        }
         self.adapt(asked, self.playing && ready < asked * channels);
     }
 
@@ -287,6 +312,29 @@ mod tests {
             buffer.stats()
         );
         assert_tone(sound);
+    }
+
+    #[test]
+    fn what_is_missing_put_in_and_left_out_is_counted() {
+        let (even, _) = simulate(20, 48_000, 0.0, 1);
+        assert_eq!(even.stats().missing, Duration::ZERO);
+        let (bursts, _) = simulate(5, 48_000, 0.0, 10);
+        assert!(bursts.stats().missing > Duration::from_millis(10));
+        let stretched = |ppm| {
+            let (buffer, _) = simulate(60, 48_000, ppm, 1);
+            (buffer.stats().inserted, buffer.stats().removed)
+        };
+        // 2,000 ppm of a minute are 5,760 samples.
+        let (inserted, removed) = stretched(2_000.0);
+        assert!(
+            (3_000..7_000).contains(&(removed - inserted)),
+            "{inserted} {removed}"
+        );
+        let (inserted, removed) = stretched(-2_000.0);
+        assert!(
+            (3_000..7_000).contains(&(inserted - removed)),
+            "{inserted} {removed}"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub use silent::SilentSpeaker;
 use crate::devices::{MediaDeviceInfo, MediaDeviceKind, Synthetic};
 use crate::input::OpenError;
 use media::MediaStreamTrack;
+use media::playout::PlayoutPath;
 use mixer::{Input, Mixer};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,6 +99,7 @@ pub struct Speaker {
     info: MediaDeviceInfo,
     format: OutputFormat,
     mixer: Arc<Mutex<Mixer>>,
+    path: Arc<PlayoutPath>,
     _stream: Box<dyn Send + Sync>,
 }
 
@@ -122,7 +124,8 @@ impl Speaker {
     pub fn on(device: &dyn OutputDevice) -> Result<Self, OpenError> {
         let info = device.info();
         let format = device.format()?;
-        let mixer = Arc::new(Mutex::new(Mixer::new(format)));
+        let path = PlayoutPath::new();
+        let mixer = Arc::new(Mutex::new(Mixer::new(format, Arc::clone(&path))));
         let rendered = Arc::clone(&mixer);
         let render: Render = Box::new(move |out| lock(&rendered).render(out));
         let stream = device.open(format, render)?;
@@ -143,6 +146,7 @@ impl Speaker {
             info,
             format,
             mixer,
+            path,
             _stream: stream,
         })
     }
@@ -160,7 +164,7 @@ impl Speaker {
     /// Plays a track beside those that play already, until it ends or is [stopped](Playback::stop).
     /// `None` of a track of pictures.
     pub fn play(&self, track: &MediaStreamTrack) -> Option<Playback> {
-        let (input, playback) = Input::new(track.subscribe_audio()?, self.format);
+        let (input, playback) = Input::new(track, self.format, &self.path)?;
         lock(&self.mixer).add(input);
         Some(Playback { shared: playback })
     }

@@ -86,6 +86,18 @@ impl AudioFrame {
         self
     }
 
+    /// The root mean square of the samples of the loudest channel, full scale being 1: what levels and energies are made of
+    /// (W3C Statistics, `totalAudioEnergy`).
+    pub fn loudest_rms(&self) -> f64 {
+        let channels = usize::from(self.channels).max(1);
+        let energy = |channel: usize| -> f64 {
+            let samples = self.samples.iter().skip(channel).step_by(channels);
+            samples.map(|&s| (f64::from(s) / 32768.0).powi(2)).sum()
+        };
+        let most = (0..channels).map(energy).fold(0.0, f64::max);
+        (most / self.frames().max(1) as f64).sqrt()
+    }
+
     /// The root mean square of the samples, full scale being 1.
     pub fn rms(&self) -> f64 {
         if self.samples.is_empty() {

@@ -19,6 +19,7 @@ use crate::constraints::{
     MediaTrackCapabilities, MediaTrackConstraints, MediaTrackSettings, OverconstrainedError,
 };
 use crate::frame::{AudioFrame, Frame, MediaKind, VideoFrame};
+use crate::playout::TrackPlayout;
 use source::Source;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -97,6 +98,7 @@ impl MediaStreamTrack {
         let source = Arc::new(Source::new(kind, init.label, init.muted, init.control));
         let inner = Arc::new(TrackInner {
             id: init.id.unwrap_or_else(crate::new_id),
+            playout: Arc::default(),
             source: Arc::clone(&source),
             state: Mutex::new(State {
                 enabled: true,
@@ -195,6 +197,7 @@ impl MediaStreamTrack {
         let state = self.inner.lock();
         let inner = Arc::new(TrackInner {
             id: crate::new_id(),
+            playout: Arc::default(),
             source: Arc::clone(&self.inner.source),
             state: Mutex::new(State {
                 enabled: true,
@@ -250,6 +253,11 @@ impl MediaStreamTrack {
         (self.kind() == MediaKind::Audio).then(|| AudioReceiver::new(self.subscribe()))
     }
 
+    /// Who plays the track, and how that goes.
+    pub fn playout(&self) -> &Arc<TrackPlayout> {
+        &self.inner.playout
+    }
+
     /// What happens to the track from now on. It ends when the track does.
     pub fn events(&self) -> Receiver<TrackEvent> {
         let (tx, rx) = channel::bounded(EVENT_QUEUE);
@@ -287,6 +295,7 @@ impl fmt::Debug for MediaStreamTrack {
 /// Locks are taken in this order: the source's list of tracks, then a track's state.
 struct TrackInner {
     id: String,
+    playout: Arc<TrackPlayout>,
     source: Arc<Source>,
     state: Mutex<State>,
 }
@@ -321,10 +330,11 @@ impl TrackInner {
 
     /// Hands a frame to every consumer: black or silent when the track is disabled or muted
     /// ("zero-information-content", §4.3.1 "Media Flow").
-    fn deliver(&self, frame: &Frame) {
+    /// Whether there is one.
+    fn deliver(&self, frame: &Frame) -> bool {
         let mut state = self.lock();
         if state.ready == TrackState::Ended || state.sinks.is_empty() {
-            return;
+            return false;
         }
         let frame = if state.enabled && !state.muted {
             frame.clone()
@@ -332,6 +342,7 @@ impl TrackInner {
             state.blank(frame)
         };
         state.sinks.retain(|sink| sink.send(frame.clone()));
+        !state.sinks.is_empty()
     }
 
     fn set_muted(&self, muted: bool) {

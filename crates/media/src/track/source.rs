@@ -5,6 +5,7 @@ use crate::constraints::{
     MediaTrackConstraints, MediaTrackSettings, OverconstrainedError, select_settings,
 };
 use crate::frame::{Frame, MediaKind};
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -170,8 +171,16 @@ impl TrackWriter {
 
     /// Hands a frame to every consumer of every track. Never waits.
     pub fn write(&self, frame: impl Into<Frame>) -> Result<(), SourceStopped> {
+        self.hand_out(frame).map(|_taken| ())
+    }
+
+    /// [`write`](Self::write) that says whether anybody took it.
+    pub fn hand_out(&self, frame: impl Into<Frame>) -> Result<bool, SourceStopped> {
         let frame = frame.into();
-        self.source.each_track(|track| track.deliver(&frame))
+        let taken = Cell::new(false);
+        self.source
+            .each_track(|track| taken.set(track.deliver(&frame) | taken.get()))?;
+        Ok(taken.get())
     }
 
     /// Mutes or unmutes the tracks: the source has nothing to give for now, or has again.

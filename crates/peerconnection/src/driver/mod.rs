@@ -281,7 +281,8 @@ impl Inner {
                     self.blocked = Some((transmit, socket, contents));
                     return;
                 }
-                _ => {}
+                Err(_) => self.session.handle_send_error(now, &transmit, &contents),
+                Ok(()) => {}
             }
         }
         loop {
@@ -316,7 +317,10 @@ impl Inner {
                     return;
                 }
                 // A lost datagram is what the protocols above repair.
-                Err(error) => tracing::debug!(%error, remote = %transmit.remote, "not sent"),
+                Err(error) => {
+                    tracing::debug!(%error, remote = %transmit.remote, "not sent");
+                    self.session.handle_send_error(now, &transmit, &self.out);
+                }
             }
         }
     }

@@ -1,14 +1,14 @@
 //! Sound: Opus and G.711.
 
 use super::audio_format::{AudioFormat, bitrate, g711_law};
-use super::{Clock, IDLE, Job, Offset};
+use super::{Clock, IDLE, Job, Offset, note_decoded};
 use crate::driver;
 use crate::rtp_parameters::RtpCodecParameters;
 use crate::rtp_transceiver::TransceiverShared;
 use crate::session::{DecodedSample, Session, SourceSample, TransceiverId};
 use codecs::{AudioDecoder, AudioEncoder, g711, opus};
 use media::channel::RecvTimeoutError;
-use media::{AudioFrame, AudioReceiver, Bitrate, TrackWriter};
+use media::{AudioReceiver, Bitrate, TrackWriter};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -43,7 +43,7 @@ pub(super) fn encode(
         let mut plan = None;
         shared.note(|session, now| {
             let sample = SourceSample::Sound {
-                rms: frame.rms(),
+                rms: frame.loudest_rms(),
                 duration,
             };
             session.note_source(now, shared.id(), sample);
@@ -132,18 +132,6 @@ pub(super) fn decode(
     writer: &TrackWriter,
     transceiver: &Weak<TransceiverShared>,
 ) {
-    let note = |sound: &AudioFrame, concealed: bool| {
-        if let Some(shared) = transceiver.upgrade() {
-            let id = shared.id();
-            let sample = DecodedSample::Sound {
-                rms: sound.rms(),
-                samples: sound.frames() as u64,
-                duration: sound.duration(),
-                concealed,
-            };
-            shared.note(|session, now| session.note_decoded(now, id, sample));
-        }
-    };
     let mut decoder: Option<(String, Box<dyn AudioDecoder>)> = None;
     let mut clock = Clock::new(48_000);
     while let Ok(job) = jobs.recv() {
@@ -165,13 +153,26 @@ pub(super) fn decode(
         if !missing.is_zero() {
             let start = timestamp.saturating_sub(missing);
             if let Ok(sound) = decoder.recover(&job.frame.data, missing, start) {
-                note(&sound, true);
+                let sample = DecodedSample::Concealment {
+                    rms: sound.loudest_rms(),
+                    samples: sound.frames() as u64,
+                    duration: sound.duration(),
+                };
+                note_decoded(transceiver, &job.frame, sample);
                 let _ = writer.write(sound);
             }
         }
+        let opus = job.codec.codec.name().eq_ignore_ascii_case("opus");
         match decoder.decode(&job.frame.data, timestamp) {
             Ok(sound) => {
-                note(&sound, false);
+                let sample = DecodedSample::Sound {
+                    rms: sound.loudest_rms(),
+                    samples: sound.frames() as u64,
+                    duration: sound.duration(),
+                    arrival: job.frame.arrival,
+                    fec: opus && opus::has_fec(&job.frame.data),
+                };
+                note_decoded(transceiver, &job.frame, sample);
                 if writer.write(sound).is_err() {
                     return;
                 }

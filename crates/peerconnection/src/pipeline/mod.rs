@@ -11,7 +11,7 @@ pub(crate) use timeline::{Offset, Timeline};
 
 use crate::rtp_parameters::RtpCodecParameters;
 use crate::rtp_transceiver::{ReceivedFrame, TransceiverShared};
-use crate::session::IncomingFrame;
+use crate::session::{DecodedSample, IncomingFrame};
 use media::{MediaKind, MediaStreamTrack, TrackWriter};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -115,6 +115,17 @@ impl Decoding {
         if self.overrun {
             tracing::debug!("the decoder cannot keep up: a frame is dropped");
         }
+    }
+}
+
+/// Tells the statistics what became of a frame.
+fn note_decoded(
+    transceiver: &Weak<TransceiverShared>,
+    frame: &IncomingFrame,
+    sample: DecodedSample,
+) {
+    if let Some(shared) = transceiver.upgrade() {
+        shared.note(|session, now| session.note_decoded(now, frame.ssrc, sample));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pictures: VP8, in as many encodings as the sender has.
 
-use super::{Clock, IDLE, Job, Offset};
+use super::{Clock, IDLE, Job, Offset, note_decoded};
 use crate::driver;
 use crate::rtp_parameters::{DegradationPreference, RtpEncodingParameters};
 use crate::rtp_transceiver::TransceiverShared;
@@ -316,6 +316,10 @@ impl Layer {
                     keyframe: frame.keyframe,
                     took: driver::now().saturating_duration_since(began),
                     target: plan.target,
+                    size: frame.data.len(),
+                    frame_rate: expected,
+                    qp: vp8::quantizer_index(&frame.data),
+                    implementation: vp8::IMPLEMENTATION,
                     limited: self.step > 0,
                 };
                 shared.send(self.rid.as_deref(), &frame, Some(sample));
@@ -375,7 +379,7 @@ pub(super) fn decode(
         let timestamp = clock.at(job.frame.timestamp);
         waits_for_keyframe |= job.after_overrun;
         if waits_for_keyframe && !job.frame.keyframe {
-            note_decoded(transceiver, DecodedSample::Dropped);
+            note_decoded(transceiver, &job.frame, DecodedSample::Dropped);
             request_keyframe(transceiver);
             continue;
         }
@@ -393,35 +397,33 @@ pub(super) fn decode(
         match decoder.decode(&job.frame.data, timestamp) {
             Ok(picture) => {
                 waits_for_keyframe = false;
-                if let Some(picture) = &picture {
-                    let sample = DecodedSample::Picture {
-                        width: picture.width(),
-                        height: picture.height(),
-                        keyframe: job.frame.keyframe,
-                        took: driver::now().saturating_duration_since(began),
-                    };
-                    note_decoded(transceiver, sample);
-                }
-                if let Some(picture) = picture
-                    && writer.write(picture).is_err()
-                {
+                let Some(picture) = picture else { continue };
+                let took = driver::now().saturating_duration_since(began);
+                let (width, height) = (picture.width(), picture.height());
+                let Ok(rendered) = writer.hand_out(picture) else {
                     return;
-                }
+                };
+                let sample = DecodedSample::Picture {
+                    width,
+                    height,
+                    keyframe: job.frame.keyframe,
+                    took,
+                    arrival: job.frame.arrival,
+                    complete: job.frame.complete,
+                    packets: job.frame.packets,
+                    qp: vp8::quantizer_index(&job.frame.data),
+                    implementation: vp8::IMPLEMENTATION,
+                    rendered,
+                };
+                note_decoded(transceiver, &job.frame, sample);
             }
             Err(error) => {
                 tracing::debug!(%error, "a picture could not be decoded");
                 waits_for_keyframe = true;
-                note_decoded(transceiver, DecodedSample::Dropped);
+                note_decoded(transceiver, &job.frame, DecodedSample::Dropped);
                 request_keyframe(transceiver);
             }
         }
-    }
-}
-
-fn note_decoded(transceiver: &Weak<TransceiverShared>, sample: DecodedSample) {
-    if let Some(shared) = transceiver.upgrade() {
-        let id = shared.id();
-        shared.note(|session, now| session.note_decoded(now, id, sample));
     }
 }
 

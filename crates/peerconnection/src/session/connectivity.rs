@@ -576,6 +576,7 @@ impl Session {
             }
             ice::Event::SelectedPairChange(pair) => {
                 transport.pair_changes += 1;
+                transport.traffic.select(&transport.agent);
                 self.events
                     .push_back(Event::SelectedCandidatePairChange { transport: number });
                 tracing::info!(transport = number, local = %pair.local, remote = %pair.remote, "path selected");

@@ -37,6 +37,7 @@ impl Session {
         self.add_described_candidates(now);
         self.match_sctp_port(now);
         self.match_streams(now);
+        self.match_sources();
         if self.jsep.state == SignalingState::Stable {
             self.negotiation_check_due = true;
         }
@@ -78,7 +79,7 @@ impl Session {
         for transceiver in &self.jsep.transceivers {
             for encoding in &transceiver.sender.encodings {
                 let next = encoding.parameters.choose(&transceiver.sender.codecs);
-                let mut outgoing = self.media.outgoing().iter();
+                let mut outgoing = self.media.sent_streams();
                 let now = outgoing.find(|it| it.stream.ssrc().0 == encoding.ssrc);
                 if let (Some(next), Some(now)) = (next, now)
                     && now.stream.config().clock_rate != next.codec.clock_rate

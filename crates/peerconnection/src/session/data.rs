@@ -39,6 +39,7 @@ pub(super) struct Counts {
     pub(super) bytes_sent: u64,
     pub(super) messages_received: u64,
     pub(super) bytes_received: u64,
+    was_open: bool,
 }
 
 impl Data {
@@ -181,13 +182,15 @@ impl Data {
                 }
                 datachannel::Event::ChannelOpen(id) => {
                     self.opened += 1;
+                    self.count(id).was_open = true;
                     Event::ChannelOpen(id)
                 }
                 datachannel::Event::Readable(id) => Event::ChannelReadable(id),
                 datachannel::Event::BufferedAmountLow(id) => Event::ChannelBufferedAmountLow(id),
                 datachannel::Event::ChannelClosing(id) => Event::ChannelClosing(id),
                 datachannel::Event::ChannelClosed(id, error) => {
-                    self.closed += 1;
+                    // "Without ever being open" it is "not counted" (W3C Statistics, `dataChannelsClosed`).
+                    self.closed += u32::from(self.count(id).was_open);
                     Event::ChannelClosed(id, error.as_ref().map(rtc_error))
                 }
                 datachannel::Event::Closed(_) => Event::SctpClosed,

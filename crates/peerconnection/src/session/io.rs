@@ -44,8 +44,7 @@ impl Session {
         };
         let transport = &mut self.transports[index];
         let payload = &datagram[range];
-        transport.counters.packets_received += 1;
-        transport.counters.bytes_received += payload.len() as u64;
+        transport.count_received(now, path, payload.len());
         // RFC 7983 §7.
         match payload.first() {
             Some(20..=63) => {
@@ -80,6 +79,21 @@ impl Session {
         } else {
             self.media
                 .handle_rtp(now, number, packet.freeze(), &mut self.events);
+        }
+    }
+
+    /// The socket refused `contents`, the datagrams of a transmit: they are lost, and counted.
+    pub fn handle_send_error(&mut self, now: Instant, transmit: &Transmit, contents: &[u8]) {
+        let path = ice::Path {
+            protocol: transmit.protocol,
+            local: transmit.local,
+            remote: transmit.remote,
+        };
+        let mut transports = self.transports.iter_mut();
+        if let Some(transport) = transports.find(|known| known.number == transmit.transport) {
+            for datagram in contents.chunks(transmit.segment_size.max(1)) {
+                transport.count_discarded(now, path, datagram.len());
+            }
         }
     }
 
@@ -159,9 +173,13 @@ impl Session {
                 break;
             }
             let transport = &mut self.transports[index];
-            transport.counters.packets_sent += 1;
-            transport.counters.bytes_sent += (buf.len() - payload) as u64;
             let (protocol, local, remote) = (frame.protocol, frame.local, frame.remote);
+            let path = ice::Path {
+                protocol,
+                local,
+                remote,
+            };
+            transport.count_sent(now, path, buf.len() - payload);
             transport.agent.close_frame(frame, buf);
             let len = buf.len() - start;
             let transmit = Transmit {

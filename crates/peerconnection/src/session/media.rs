@@ -37,13 +37,20 @@ pub(super) struct MediaEngine {
     own_ssrc: Ssrc,
     cname: String,
     pub(super) outgoing: Vec<Outgoing>,
+    /// Streams of transceivers that send nothing for now. They go on where they were: with the numbers of another stream, SRTP would
+    /// use a key twice (RFC 3711 §9.1), and statistics would begin anew.
+    resting: Vec<Outgoing>,
     pub(super) incoming: Vec<Incoming>,
+    /// How many streams have come.
+    came: u32,
     pub(super) paths: Vec<Path>,
     /// What the peer's description lets all senders send together.
     pub(super) most_total_bitrate: Option<u64>,
     /// Which stream is asked first for a packet.
     pub(super) turn: usize,
     receptions: Vec<Reception>,
+    /// The transceivers that are not stopped.
+    alive: Vec<TransceiverId>,
     /// Sorted by transport and SSRC.
     routes: Vec<Route>,
     reports: Vec<ReportSchedule>,
@@ -73,7 +80,16 @@ pub(super) struct Outgoing {
     /// What the peer's description lets its sender send, all encodings together.
     pub(super) most_bitrate: Option<u64>,
     pub(super) encoder: EncoderCounts,
-    wanted: bool,
+    wanted: Wanted,
+}
+
+/// What descriptions want of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Sent,
+    /// Its transceiver sends nothing for now.
+    Resting,
+    Gone,
 }
 
 /// CSRCs with their levels.
@@ -81,6 +97,12 @@ pub(super) type Contributors = Vec<(u32, Option<u8>)>;
 
 /// One stream that is received.
 pub(super) struct Incoming {
+    /// Never that of another stream, nor of the same SSRC after it was away.
+    pub(super) number: u32,
+    /// Whether a description names its SSRC.
+    announced: bool,
+    /// Its transceiver receives nothing for now.
+    resting: bool,
     pub(super) transceiver: TransceiverId,
     pub(super) transport: usize,
     pub(super) rid: Option<String>,
@@ -91,8 +113,17 @@ pub(super) struct Incoming {
     pub(super) heard: Vec<Heard>,
     /// The contributing sources of packets whose frames are still to come, with their levels.
     pub(super) contributors: VecDeque<(u32, Contributors)>,
+    /// The RTP time of the last frame that was delivered, and when that was.
+    pub(super) played: Option<(u32, Instant)>,
     csrc_audio_level: Option<u8>,
     silent: bool,
+}
+
+impl Incoming {
+    pub(super) fn is_video(&self) -> bool {
+        let mut known = self.stream.config().payload_types.iter();
+        known.next().is_some_and(|first| first.format.is_video())
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -118,11 +149,14 @@ impl MediaEngine {
             own_ssrc,
             cname: String::new(),
             outgoing: Vec::new(),
+            resting: Vec::new(),
             incoming: Vec::new(),
+            came: 0,
             paths: Vec::new(),
             most_total_bitrate: None,
             turn: 0,
             receptions: Vec::new(),
+            alive: Vec::new(),
             routes: Vec::new(),
             reports: Vec::new(),
             byes: Vec::new(),
@@ -140,6 +174,7 @@ impl MediaEngine {
         for outgoing in self.outgoing.drain(..) {
             self.byes.push((outgoing.transport, outgoing.stream.ssrc()));
         }
+        self.resting.clear();
         self.incoming.clear();
         self.receptions.clear();
         self.routes.clear();
@@ -152,8 +187,9 @@ impl MediaEngine {
     pub(super) fn begin_match(&mut self, most_total_bitrate: Option<u64>) {
         self.most_total_bitrate = most_total_bitrate;
         self.receptions.clear();
-        for outgoing in &mut self.outgoing {
-            outgoing.wanted = false;
+        self.alive.clear();
+        for outgoing in self.outgoing.iter_mut().chain(&mut self.resting) {
+            outgoing.wanted = Wanted::Gone;
         }
     }
 
@@ -168,6 +204,9 @@ impl MediaEngine {
         self.cname.clear();
         self.cname.push_str(cname);
         let Some(mid) = &transceiver.mid else { return };
+        if !transceiver.stopped {
+            self.alive.push(transceiver.id);
+        }
         if !self
             .reports
             .iter()
@@ -190,6 +229,16 @@ impl MediaEngine {
             for outgoing in &mut self.outgoing {
                 if outgoing.transceiver == transceiver.id {
                     outgoing.most_bitrate = most_bitrate;
+                }
+            }
+        } else if !transceiver.stopped {
+            let known = |ssrc: Ssrc| {
+                let mut encodings = transceiver.sender.encodings.iter();
+                encodings.any(|encoding| encoding.ssrc == ssrc.0)
+            };
+            for outgoing in self.outgoing.iter_mut().chain(&mut self.resting) {
+                if known(outgoing.stream.ssrc()) {
+                    outgoing.wanted = Wanted::Resting;
                 }
             }
         }
@@ -241,18 +290,24 @@ impl MediaEngine {
                 && old.audio_level == config.audio_level
                 && old.transport_cc == config.transport_cc
         };
-        match self
-            .outgoing
-            .iter_mut()
-            .find(|outgoing| outgoing.stream.ssrc() == config.ssrc)
-        {
-            Some(outgoing) if same(outgoing) => {
-                outgoing.wanted = true;
+        let is_it = |outgoing: &Outgoing| outgoing.stream.ssrc() == config.ssrc;
+        if let Some(place) = self.resting.iter().position(is_it) {
+            self.outgoing.push(self.resting.swap_remove(place));
+        }
+        match self.outgoing.iter_mut().find(|outgoing| is_it(outgoing)) {
+            Some(outgoing) => {
+                outgoing.wanted = Wanted::Sent;
                 outgoing.transport = transport;
+                if !same(outgoing) {
+                    outgoing.rid = rid;
+                    mid.clone_into(&mut outgoing.mid);
+                    let rng = StdRng::from_rng(&mut self.rng);
+                    outgoing.stream.set_config(config, rng);
+                }
             }
-            found => {
+            None => {
                 let stream = send::Stream::new(config, StdRng::from_rng(&mut self.rng));
-                let outgoing = Outgoing {
+                self.outgoing.push(Outgoing {
                     transceiver: transceiver.id,
                     transport,
                     rid,
@@ -262,12 +317,8 @@ impl MediaEngine {
                     demand: None,
                     most_bitrate: None,
                     encoder: EncoderCounts::default(),
-                    wanted: true,
-                };
-                match found {
-                    Some(old) => *old = outgoing,
-                    None => self.outgoing.push(outgoing),
-                }
+                    wanted: Wanted::Sent,
+                });
             }
         }
     }
@@ -291,27 +342,39 @@ impl MediaEngine {
     }
 
     pub(super) fn end_match(&mut self, now: Instant) {
-        let byes = &mut self.byes;
-        self.outgoing.retain(|outgoing| {
-            if !outgoing.wanted {
-                byes.push((outgoing.transport, outgoing.stream.ssrc()));
+        self.resting
+            .retain(|outgoing| outgoing.wanted == Wanted::Resting);
+        let silent = |outgoing: &mut Outgoing| outgoing.wanted != Wanted::Sent;
+        for mut outgoing in self.outgoing.extract_if(.., silent) {
+            self.byes.push((outgoing.transport, outgoing.stream.ssrc()));
+            if outgoing.wanted == Wanted::Resting {
+                outgoing.stream.clear_queue();
+                self.resting.push(outgoing);
             }
-            outgoing.wanted
-        });
+        }
         let receptions = &self.receptions;
-        let before = self.incoming.len();
         self.incoming.retain_mut(|incoming| {
             let reception = receptions
                 .iter()
                 .find(|reception| reception.transceiver == incoming.transceiver);
-            if let Some(reception) = reception {
-                incoming.transport = reception.transport;
+            let Some(reception) = reception else {
+                incoming.resting = true;
+                incoming.silent = true;
+                return self.alive.contains(&incoming.transceiver);
+            };
+            incoming.resting = false;
+            incoming.transport = reception.transport;
+            if incoming.stream.config().payload_types != reception.payload_types {
+                let payload_types = reception.payload_types.clone();
+                incoming.stream.set_payload_types(payload_types);
             }
-            reception.is_some()
+            // A description that names others instead takes a stream away that was named before.
+            let named = reception.announces(incoming.stream.ssrc());
+            let replaced = incoming.announced && !named && !reception.announced.is_empty();
+            incoming.announced |= named;
+            !replaced
         });
-        if self.incoming.len() != before || !self.routes.is_empty() {
-            self.rebuild_routes();
-        }
+        self.rebuild_routes();
         self.match_paths(now);
     }
 
@@ -355,8 +418,9 @@ impl MediaEngine {
             .find(|outgoing| outgoing.transceiver == id)
     }
 
-    pub(super) fn outgoing(&self) -> &[Outgoing] {
-        &self.outgoing
+    /// Every stream that is sent, or would be if its transceiver sent.
+    pub(super) fn sent_streams(&self) -> impl Iterator<Item = &Outgoing> {
+        self.outgoing.iter().chain(&self.resting)
     }
 
     pub(super) fn incoming(&self) -> &[Incoming] {

@@ -145,7 +145,9 @@ pub struct Session {
     unreachable: Vec<String>,
     events: VecDeque<Event>,
     tones: Vec<dtmf::Dtmf>,
+    /// The tracks that are sent, and how many there were.
     sources: Vec<samples::SourceCounts>,
+    sources_made: u32,
     /// Whether a local description was ever set, or tried to be.
     described: bool,
     describing: bool,
@@ -235,6 +237,7 @@ impl Session {
             events: VecDeque::new(),
             tones: Vec::new(),
             sources: Vec::new(),
+            sources_made: 0,
             described: false,
             describing: false,
             negotiation_check_due: false,
@@ -394,6 +397,7 @@ impl Session {
         let id = self
             .jsep
             .add_transceiver(kind, track, direction, streams, encodings)?;
+        self.match_sources();
         self.negotiation_check_due = true;
         Ok(id)
     }
@@ -409,6 +413,7 @@ impl Session {
         streams: Vec<String>,
     ) -> Result<TransceiverId, Error> {
         let id = self.jsep.add_track(kind, track, streams)?;
+        self.match_sources();
         self.negotiation_check_due = true;
         Ok(id)
     }
@@ -419,6 +424,7 @@ impl Session {
     /// `InvalidStateError` when closed.
     pub fn remove_track(&mut self, id: TransceiverId) -> Result<(), Error> {
         self.jsep.remove_track(id)?;
+        self.match_sources();
         self.negotiation_check_due = true;
         Ok(())
     }
@@ -431,6 +437,7 @@ impl Session {
         match self.jsep.transceiver_mut(id) {
             Some(transceiver) if !transceiver.stopping => {
                 transceiver.sender.track = track;
+                self.match_sources();
                 Ok(())
             }
             _ => Err(Error::InvalidState("the transceiver is stopped".into())),
@@ -457,6 +464,7 @@ impl Session {
     /// `InvalidStateError` when closed.
     pub fn stop_transceiver(&mut self, id: TransceiverId) -> Result<(), Error> {
         self.jsep.stop_transceiver(id)?;
+        self.match_sources();
         self.negotiation_check_due = true;
         Ok(())
     }

@@ -220,7 +220,7 @@ impl Session {
 
     /// What part of a sender's packets the peer missed, by its last reports: 0.0 to 1.0.
     pub(crate) fn reported_loss(&self, id: TransceiverId) -> f64 {
-        let outgoing = self.media.outgoing().iter();
+        let outgoing = self.media.sent_streams();
         outgoing
             .filter(|outgoing| outgoing.transceiver == id)
             .filter_map(|outgoing| Some(outgoing.stream.stats().remote?.fraction_lost))
@@ -229,7 +229,7 @@ impl Session {
 
     /// The streams that a sender sends.
     pub(crate) fn sent_ssrcs(&self, id: TransceiverId) -> Vec<u32> {
-        let outgoing = self.media.outgoing().iter();
+        let outgoing = self.media.sent_streams();
         outgoing
             .filter(|outgoing| outgoing.transceiver == id)
             .map(|outgoing| outgoing.stream.ssrc().0)

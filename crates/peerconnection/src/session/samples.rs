@@ -4,6 +4,8 @@ use super::Session;
 use super::media::{Incoming, MediaEngine};
 use super::transceiver::TransceiverId;
 use crate::error::Error;
+use media::MediaKind;
+use rtp::Ssrc;
 use rtp::receive::IncomingFrame;
 use std::time::{Duration, Instant};
 
@@ -47,6 +49,13 @@ pub(crate) struct EncodedSample {
     pub(crate) keyframe: bool,
     pub(crate) took: Duration,
     pub(crate) target: u64,
+    /// Bytes, and pictures a second that the target is for.
+    pub(crate) size: usize,
+    pub(crate) frame_rate: f64,
+    /// Its quantizer index, where the format has one.
+    pub(crate) qp: Option<u8>,
+    /// What encoded it.
+    pub(crate) implementation: &'static str,
     /// Whether the bitrate makes it worse than it could be.
     pub(crate) limited: bool,
 }
@@ -64,10 +73,33 @@ pub(super) struct EncoderCounts {
     pub(super) target_bytes: f64,
     last: Option<Instant>,
     pub(super) limited: bool,
-    pub(super) limited_since: Option<Instant>,
-    pub(super) limited_time: Duration,
+    held: Held,
     pub(super) resolution_changes: u32,
     pub(super) rate: FrameRate,
+    pub(super) huge: u64,
+    pub(super) qp_sum: Option<u64>,
+    pub(super) implementation: Option<&'static str>,
+}
+
+/// For how long pictures were as good as they could be, and for how long not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Held {
+    pub(super) unlimited: Duration,
+    pub(super) limited: Duration,
+}
+
+impl EncoderCounts {
+    /// `qualityLimitationDurations` until now.
+    pub(super) fn held(&self, now: Instant) -> Held {
+        let mut held = self.held;
+        let Some(last) = self.last else { return held };
+        let since = now.saturating_duration_since(last);
+        match self.limited {
+            true => held.limited += since,
+            false => held.unlimited += since,
+        }
+        held
+    }
 }
 
 /// What a decoder has done so far.
@@ -80,13 +112,36 @@ pub(super) struct DecoderCounts {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) rate: FrameRate,
+    pub(super) qp_sum: Option<u64>,
+    pub(super) implementation: Option<&'static str>,
+    /// Pictures that somebody took from the track.
+    pub(super) rendered: u64,
     pub(super) smoothness: Smoothness,
+    /// From arrival until decoded, in seconds, summed over pictures or samples.
+    pub(super) processing: f64,
+    /// Pictures that came in several packets, and the time from the first to the last of those.
+    pub(super) assembled: u64,
+    pub(super) assembly: Duration,
     pub(super) energy: f64,
-    pub(super) level: f64,
+    pub(super) level: Option<f64>,
     pub(super) samples: u64,
     pub(super) samples_duration: Duration,
     pub(super) concealed_samples: u64,
+    pub(super) silent_concealed_samples: u64,
     pub(super) concealment_events: u64,
+    /// Whether the last samples were made up.
+    concealing: bool,
+    pub(super) fec_packets: u64,
+    pub(super) fec_packets_unused: u64,
+}
+
+impl DecoderCounts {
+    fn hear(&mut self, rms: f64, samples: u64, duration: Duration) {
+        self.level = Some(rms);
+        self.energy += rms * rms * duration.as_secs_f64();
+        self.samples += samples;
+        self.samples_duration += duration;
+    }
 }
 
 /// How evenly pictures come: `totalInterFrameDelay` and what goes with it (W3C Statistics §8.4).
@@ -134,12 +189,28 @@ pub(crate) enum DecodedSample {
         height: u32,
         keyframe: bool,
         took: Duration,
+        /// When its first packet came, its last, and how many there were.
+        arrival: Instant,
+        complete: Instant,
+        packets: u32,
+        qp: Option<u8>,
+        implementation: &'static str,
+        /// Whether somebody took it.
+        rendered: bool,
     },
     Sound {
         rms: f64,
         samples: u64,
         duration: Duration,
-        concealed: bool,
+        arrival: Instant,
+        /// Whether the packet repeats the one before.
+        fec: bool,
+    },
+    /// Samples in place of missing ones, before the packet that comes next.
+    Concealment {
+        rms: f64,
+        samples: u64,
+        duration: Duration,
     },
     /// A frame that was not decoded.
     Dropped,
@@ -152,16 +223,20 @@ pub(crate) enum SourceSample {
     Sound { rms: f64, duration: Duration },
 }
 
-/// What the track of one sender has given so far (`RTCMediaSourceStats`).
+/// What a track that is sent has given so far (`RTCMediaSourceStats`).
 #[derive(Debug, Clone)]
 pub(super) struct SourceCounts {
-    pub(super) transceiver: TransceiverId,
+    /// Never that of another, nor of the same track after it was away.
+    pub(super) number: u32,
     pub(super) track: String,
+    pub(super) kind: MediaKind,
+    /// Of the senders of the track, the one whose frames are counted.
+    transceiver: TransceiverId,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) frames: u64,
     pub(super) rate: FrameRate,
-    pub(super) level: f64,
+    pub(super) level: Option<f64>,
     pub(super) energy: f64,
     pub(super) duration: Duration,
 }
@@ -198,6 +273,46 @@ impl FrameRate {
 }
 
 impl Session {
+    /// "Created when a track is attached to any sender"; gone "when the track is no longer attached to any" (W3C Statistics,
+    /// `RTCMediaSourceStats`).
+    pub(super) fn match_sources(&mut self) {
+        let senders = || {
+            let transceivers = self.jsep.transceivers.iter();
+            transceivers
+                .filter(|transceiver| !transceiver.stopping)
+                .filter_map(|one| Some((one.id, one.kind, one.sender.track.as_ref()?)))
+        };
+        self.sources.retain_mut(|source| {
+            let mut here = senders().filter(|(.., track)| **track == source.track);
+            let first = here.next();
+            let kept = first.is_some_and(|(id, ..)| id == source.transceiver)
+                || here.any(|(id, ..)| id == source.transceiver);
+            if let (false, Some((id, ..))) = (kept, first) {
+                source.transceiver = id;
+            }
+            first.is_some()
+        });
+        for (id, kind, track) in senders() {
+            if self.sources.iter().any(|source| source.track == *track) {
+                continue;
+            }
+            self.sources_made += 1;
+            self.sources.push(SourceCounts {
+                number: self.sources_made,
+                track: track.clone(),
+                kind,
+                transceiver: id,
+                width: 0,
+                height: 0,
+                frames: 0,
+                rate: FrameRate::default(),
+                level: None,
+                energy: 0.0,
+                duration: Duration::ZERO,
+            });
+        }
+    }
+
     pub(crate) fn note_source(&mut self, now: Instant, id: TransceiverId, sample: SourceSample) {
         let Some(track) = self
             .jsep
@@ -206,27 +321,13 @@ impl Session {
         else {
             return;
         };
-        let known = self
-            .sources
-            .iter()
-            .position(|source| source.transceiver == id && source.track == track);
-        let index = known.unwrap_or_else(|| {
-            // Another track is another source, whose counts begin anew.
-            self.sources.retain(|source| source.transceiver != id);
-            self.sources.push(SourceCounts {
-                transceiver: id,
-                track: track.to_owned(),
-                width: 0,
-                height: 0,
-                frames: 0,
-                rate: FrameRate::default(),
-                level: 0.0,
-                energy: 0.0,
-                duration: Duration::ZERO,
-            });
-            self.sources.len() - 1
-        });
-        let source = &mut self.sources[index];
+        let mut sources = self.sources.iter_mut();
+        let Some(source) = sources.find(|source| source.track == track) else {
+            return;
+        };
+        if source.transceiver != id {
+            return;
+        }
         source.frames += 1;
         match sample {
             SourceSample::Picture { width, height } => {
@@ -234,7 +335,7 @@ impl Session {
                 source.rate.count(now);
             }
             SourceSample::Sound { rms, duration } => {
-                source.level = rms;
+                source.level = Some(rms);
                 source.energy += rms * rms * duration.as_secs_f64();
                 source.duration += duration;
             }
@@ -257,31 +358,33 @@ impl Session {
         counts.keyframes += u64::from(sample.keyframe);
         counts.time += sample.took;
         if (counts.width, counts.height) != (sample.width, sample.height) {
-            counts.resolution_changes += u32::from(counts.width != 0);
+            let limited = counts.limited || sample.limited;
+            counts.resolution_changes += u32::from(counts.width != 0 && limited);
             (counts.width, counts.height) = (sample.width, sample.height);
         }
         counts.target = Some(sample.target);
+        counts.implementation = Some(sample.implementation);
+        if let Some(qp) = sample.qp {
+            *counts.qp_sum.get_or_insert_default() += u64::from(qp);
+        }
+        // "At least 2.5 times the average size", which is "the target bitrate per second divided by the target FPS".
+        let average = sample.target as f64 / 8.0 / sample.frame_rate.max(1.0);
+        counts.huge += u64::from(sample.size as f64 >= 2.5 * average);
+        counts.held = counts.held(now);
         // The part of a second that a frame is for; the first is taken for one of thirty.
         let step = counts.last.replace(now).map_or(1.0 / 30.0, |last| {
             now.saturating_duration_since(last).as_secs_f64().min(1.0)
         });
         counts.target_bytes += sample.target as f64 / 8.0 * step;
-        if let Some(since) = counts.limited_since.take() {
-            counts.limited_time += now.saturating_duration_since(since);
-        }
         counts.limited = sample.limited;
-        counts.limited_since = sample.limited.then_some(now);
         counts.rate.count(now);
     }
 
-    pub(crate) fn note_decoded(&mut self, now: Instant, id: TransceiverId, sample: DecodedSample) {
-        let incoming = self
-            .media
-            .incoming
-            .iter_mut()
-            .filter(|incoming| incoming.transceiver == id)
-            .max_by_key(|incoming| incoming.stream.stats().last_packet_received);
-        let Some(incoming) = incoming else { return };
+    pub(crate) fn note_decoded(&mut self, now: Instant, ssrc: Ssrc, sample: DecodedSample) {
+        let mut incoming = self.media.incoming.iter_mut();
+        let Some(incoming) = incoming.find(|incoming| incoming.stream.ssrc() == ssrc) else {
+            return;
+        };
         let counts = &mut incoming.decoder;
         match sample {
             DecodedSample::Picture {
@@ -289,28 +392,57 @@ impl Session {
                 height,
                 keyframe,
                 took,
+                arrival,
+                complete,
+                packets,
+                qp,
+                implementation,
+                rendered,
             } => {
                 counts.frames += 1;
                 counts.keyframes += u64::from(keyframe);
                 counts.time += took;
                 (counts.width, counts.height) = (width, height);
                 counts.rate.count(now);
-                counts.smoothness.note(now);
+                counts.implementation = Some(implementation);
+                if let Some(qp) = qp {
+                    *counts.qp_sum.get_or_insert_default() += u64::from(qp);
+                }
+                counts.processing += now.saturating_duration_since(arrival).as_secs_f64();
+                if packets > 1 {
+                    counts.assembled += 1;
+                    counts.assembly += complete.saturating_duration_since(arrival);
+                }
+                if rendered {
+                    counts.rendered += 1;
+                    counts.smoothness.note(now);
+                }
             }
             DecodedSample::Sound {
                 rms,
                 samples,
                 duration,
-                concealed,
+                arrival,
+                fec,
             } => {
-                counts.level = rms;
-                counts.energy += rms * rms * duration.as_secs_f64();
-                counts.samples += samples;
-                counts.samples_duration += duration;
-                if concealed {
-                    counts.concealed_samples += samples;
-                    counts.concealment_events += 1;
-                }
+                counts.hear(rms, samples, duration);
+                // "All samples will share the same reception timestamp."
+                counts.processing +=
+                    now.saturating_duration_since(arrival).as_secs_f64() * samples as f64;
+                counts.fec_packets += u64::from(fec);
+                counts.fec_packets_unused += u64::from(fec && !counts.concealing);
+                counts.concealing = false;
+            }
+            DecodedSample::Concealment {
+                rms,
+                samples,
+                duration,
+            } => {
+                counts.hear(rms, samples, duration);
+                counts.concealed_samples += samples;
+                counts.silent_concealed_samples += if rms == 0.0 { samples } else { 0 };
+                counts.concealment_events += u64::from(!counts.concealing);
+                counts.concealing = true;
             }
             DecodedSample::Dropped => counts.dropped += 1,
         }
@@ -425,6 +557,7 @@ impl MediaEngine {
 impl Incoming {
     /// A frame is delivered: its sources have been heard.
     pub(super) fn note_delivery(&mut self, now: Instant, frame: &IncomingFrame) {
+        self.played = Some((frame.timestamp, now));
         let own = self.stream.ssrc().0;
         let level = frame.audio_level.map(|level| level.level);
         self.hear(now, own, false, frame.timestamp, level);

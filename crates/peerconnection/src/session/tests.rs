@@ -10,6 +10,7 @@ mod parameters;
 mod perfect;
 mod rfc9429;
 mod sequences;
+mod statistics;
 
 use super::*;
 use crate::states::DtlsTransportState;
@@ -119,6 +120,7 @@ impl Side {
                 self.events_heard.extend(TelephoneEvent::parse(&frame.data));
                 continue;
             }
+            statistics::decoded(&mut self.session, now, &frame);
             self.frames += 1;
             self.last_frame = Some((frame.payload_type, frame.data));
             if !self.seen.contains(&id) {
@@ -346,7 +348,7 @@ fn media_flows_both_ways_with_loss_repaired() {
         let report = side.session.stats(pair.now());
         let repaired: u64 = report
             .inbound()
-            .map(|stream| stream.retransmitted_packets_received)
+            .filter_map(|stream| stream.retransmitted_packets_received)
             .sum();
         assert!(repaired > 0, "lost video is asked for again");
     }

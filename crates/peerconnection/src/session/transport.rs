@@ -54,12 +54,120 @@ pub(super) struct Counters {
     pub(super) srtp_rejected: u64,
 }
 
+/// Packets that went one way, ICE's own not counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flow {
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+    pub(super) last: Option<Instant>,
+}
+
+impl Flow {
+    fn count(&mut self, now: Instant, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+        self.last = Some(now);
+    }
+}
+
+/// What went over one candidate pair (`RTCIceCandidatePairStats`).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PairTraffic {
+    pub(super) sent: Flow,
+    pub(super) received: Flow,
+    /// What the socket refused.
+    pub(super) discarded: Flow,
+}
+
+/// A pair that something went over.
+#[derive(Debug)]
+struct KnownPair {
+    id: u32,
+    path: ice::Path,
+    /// Of which ICE generation its local candidate was: a restart leaves the pair in use as it is.
+    ufrag: Option<Box<str>>,
+    traffic: PairTraffic,
+}
+
+/// The same for all pairs that anything went over.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pairs: Vec<KnownPair>,
+    /// Where packets that carry no sign of their pair are counted: the selected one.
+    selected: usize,
+    /// A path that belongs to no pair.
+    stray: Option<ice::Path>,
+}
+
+impl Traffic {
+    pub(super) fn of_pair(&self, id: u32) -> PairTraffic {
+        let known = self.pairs.iter().find(|known| known.id == id);
+        known.map_or_else(PairTraffic::default, |known| known.traffic)
+    }
+
+    /// The local candidate of a pair, of the generation that it was of at first.
+    pub(super) fn local_of(&self, pair: &ice::CandidatePair) -> ice::Candidate {
+        let mut local = pair.local.clone();
+        if let Some(known) = self.pairs.iter().find(|known| known.id == pair.id) {
+            local.ufrag.clone_from(&known.ufrag);
+        }
+        local
+    }
+
+    /// Another pair was selected: those that are gone are forgotten.
+    pub(super) fn select(&mut self, agent: &ice::Agent) {
+        let pairs = agent.report().pairs;
+        self.stray = None;
+        self.pairs
+            .retain(|known| pairs.iter().any(|report| report.pair.id == known.id));
+        if let Some(pair) = agent.selected_pair() {
+            self.selected = self.place(pair);
+        }
+    }
+
+    fn place(&mut self, pair: &ice::CandidatePair) -> usize {
+        let known = self.pairs.iter().position(|known| known.id == pair.id);
+        known.unwrap_or_else(|| {
+            self.pairs.push(KnownPair {
+                id: pair.id,
+                path: pair.path,
+                ufrag: pair.local.ufrag.clone(),
+                traffic: PairTraffic::default(),
+            });
+            self.pairs.len() - 1
+        })
+    }
+
+    /// The pair of a path: usually the selected one, else one that was met before, else one to be looked up, once.
+    fn on_path(&mut self, agent: &ice::Agent, path: ice::Path) -> Option<&mut PairTraffic> {
+        let met = |known: &KnownPair| known.path == path;
+        let index = if self.pairs.get(self.selected).is_some_and(met) {
+            self.selected
+        } else if let Some(index) = self.pairs.iter().position(met) {
+            index
+        } else if self.stray == Some(path) {
+            return None;
+        } else {
+            let pairs = agent.report().pairs;
+            match pairs.iter().find(|known| known.pair.path == path) {
+                Some(known) => self.place(&known.pair),
+                None => {
+                    self.stray = Some(path);
+                    return None;
+                }
+            }
+        };
+        self.pairs.get_mut(index).map(|known| &mut known.traffic)
+    }
+}
+
 pub(super) struct Transport {
     /// The number that negotiation gave it.
     pub(super) number: usize,
     pub(super) agent: ice::Agent,
     pub(super) state: DtlsTransportState,
     pub(super) counters: Counters,
+    pub(super) traffic: Traffic,
     pub(super) details: Option<Negotiated>,
     /// What the agent has been told of the peer: the ICE generation, its candidates, their end.
     pub(super) remote_ufrag: String,
@@ -111,6 +219,7 @@ impl Transport {
             agent,
             state: DtlsTransportState::New,
             counters: Counters::default(),
+            traffic: Traffic::default(),
             details: None,
             remote_ufrag: String::new(),
             told_candidates: Vec::new(),
@@ -359,6 +468,31 @@ impl Transport {
         }
         if self.state != DtlsTransportState::Failed {
             self.state = DtlsTransportState::Closed;
+        }
+    }
+
+    /// A packet came that is not ICE's own.
+    pub(super) fn count_received(&mut self, now: Instant, path: ice::Path, bytes: usize) {
+        self.counters.packets_received += 1;
+        self.counters.bytes_received += bytes as u64;
+        if let Some(traffic) = self.traffic.on_path(&self.agent, path) {
+            traffic.received.count(now, bytes);
+        }
+    }
+
+    /// A packet leaves that is not ICE's own.
+    pub(super) fn count_sent(&mut self, now: Instant, path: ice::Path, bytes: usize) {
+        self.counters.packets_sent += 1;
+        self.counters.bytes_sent += bytes as u64;
+        if let Some(traffic) = self.traffic.on_path(&self.agent, path) {
+            traffic.sent.count(now, bytes);
+        }
+    }
+
+    /// The socket refused a packet.
+    pub(super) fn count_discarded(&mut self, now: Instant, path: ice::Path, bytes: usize) {
+        if let Some(traffic) = self.traffic.on_path(&self.agent, path) {
+            traffic.discarded.count(now, bytes);
         }
     }
 

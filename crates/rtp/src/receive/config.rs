@@ -156,6 +156,10 @@ pub struct IncomingFrame {
     pub marker: bool,
     /// When its first packet arrived.
     pub arrival: Instant,
+    /// When its last one did.
+    pub complete: Instant,
+    /// How many packets it came in.
+    pub packets: u32,
     /// When it was due.
     pub due: Instant,
     /// The sender's wall clock at its timestamp, once an SR has told (RFC 3550 §6.4.1): what lip sync compares.
@@ -204,11 +208,13 @@ pub struct Stats {
     pub frames_dropped: u64,
     /// Gaps given up.
     pub gaps: u64,
-    /// The time frames spent between the arrival of their first packet and delivery, summed.
+    /// The time between the arrival of their first packet and delivery, summed over video frames or audio samples.
     pub jitter_buffer_delay: Duration,
-    /// The target delays at delivery, summed.
+    /// The target delays at delivery, summed likewise.
     pub jitter_buffer_target_delay: Duration,
-    /// How many frames those sums are over.
+    /// What the target delays would have been, had the network alone decided: no `min_delay` of the configuration.
+    pub jitter_buffer_minimum_delay: Duration,
+    /// How many video frames, or audio samples of the media clock, those sums are over.
     pub jitter_buffer_emitted_count: u64,
     /// The delay the buffer aims at now.
     pub target_delay: Duration,
@@ -216,17 +222,21 @@ pub struct Stats {
     pub last_packet_received: Option<Instant>,
     /// The last measured round-trip time, from retransmissions asked for or as told.
     pub round_trip_time: Option<Duration>,
+    /// The payload type of the last media packet.
+    pub payload_type: Option<u8>,
     /// What the sender last reported.
     pub remote: Option<RemoteOutbound>,
 }
 
 /// What the sender last reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteOutbound {
-    /// Packets sent.
-    pub packets_sent: u32,
-    /// Payload bytes sent.
-    pub bytes_sent: u32,
+    /// When the report came.
+    pub at: Instant,
+    /// Packets sent; goes on where the report's 32 bits wrap.
+    pub packets_sent: u64,
+    /// Payload bytes sent; likewise.
+    pub bytes_sent: u64,
     /// Its wall clock at that moment.
     pub ntp: NtpTime,
     /// Its media clock at that moment.

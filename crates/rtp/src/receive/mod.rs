@@ -143,6 +143,7 @@ impl Stream {
             return;
         };
         self.count(now, view);
+        self.stats.payload_type = Some(kind.number);
         let seq = match self.reception.place(view.sequence_number()) {
             Place::At(seq) => seq,
             Place::Restart(seq) => {
@@ -357,9 +358,14 @@ impl Stream {
             return;
         }
         self.reception.handle_sender_report(now, report);
+        let before = self.stats.remote;
         self.stats.remote = Some(RemoteOutbound {
-            packets_sent: report.packet_count,
-            bytes_sent: report.octet_count,
+            at: now,
+            packets_sent: unwrapped(
+                before.map(|before| before.packets_sent),
+                report.packet_count,
+            ),
+            bytes_sent: unwrapped(before.map(|before| before.bytes_sent), report.octet_count),
             ntp: report.ntp,
             rtp_timestamp: report.rtp_timestamp,
             reports: self.reception.sender_reports,
@@ -413,6 +419,7 @@ impl Stream {
         let (Step::Deliver { last, due }, Some(head)) = (self.step(now), self.buffer.head()) else {
             return None;
         };
+        let timestamp = self.buffer.get(head)?.timestamp;
         let frame = self.assemble(head, last, due)?;
         self.move_head(last + 1);
         if self.video && frame.keyframe {
@@ -422,9 +429,15 @@ impl Stream {
         let stats = &mut self.stats;
         stats.frames_received += 1;
         stats.key_frames_received += u64::from(self.video && frame.keyframe);
-        stats.jitter_buffer_delay += now.saturating_duration_since(frame.arrival);
-        stats.jitter_buffer_target_delay += self.playout.target();
-        stats.jitter_buffer_emitted_count += 1;
+        // Sound is counted by the sample (W3C Statistics, `jitterBufferEmittedCount`).
+        let units = match self.audio_end.filter(|_| !self.video) {
+            Some(end) => u32::try_from(end - timestamp).unwrap_or(1).max(1),
+            None => 1,
+        };
+        stats.jitter_buffer_delay += now.saturating_duration_since(frame.arrival) * units;
+        stats.jitter_buffer_target_delay += self.playout.target() * units;
+        stats.jitter_buffer_minimum_delay += self.playout.network_target() * units;
+        stats.jitter_buffer_emitted_count += u64::from(units);
         self.refresh(now);
         Some(frame)
     }
@@ -449,7 +462,8 @@ impl Stream {
             self.audio_end = audio_payload::duration_ticks(format, &data)
                 .map(|ticks| first.timestamp + i64::from(ticks));
         }
-        let arrival = slots.clone().map(|slot| slot.arrival).min()?;
+        let arrivals = || slots.clone().map(|slot| slot.arrival);
+        let (arrival, complete) = (arrivals().min()?, arrivals().max()?);
         let marker = self.buffer.get(last).is_some_and(|slot| slot.marker);
         Some(IncomingFrame {
             ssrc: self.config.ssrc,
@@ -460,6 +474,8 @@ impl Stream {
             missing_before,
             marker,
             arrival,
+            complete,
+            packets: u32::try_from(slots.count()).unwrap_or(u32::MAX),
             due,
             sender_ntp: self.reception.sender_time(first.wire_timestamp),
             audio_level: first.audio_level,
@@ -544,6 +560,20 @@ impl Stream {
         self.refresh(now);
     }
 
+    /// Tells which payload types may come from now on. What has come stays; where the first of them has another media clock,
+    /// the delay of playing is learnt anew (RFC 7160 §4.3).
+    pub fn set_payload_types(&mut self, payload_types: Vec<PayloadType>) {
+        if let Some(first) = payload_types.first()
+            && first.format.clock_rate() != self.config.clock_rate
+        {
+            self.config.clock_rate = first.format.clock_rate();
+            self.reception.set_clock_rate(self.config.clock_rate);
+            self.playout = PlayoutClock::new(self.config.playout, self.config.clock_rate);
+            self.audio_end = None;
+        }
+        self.config.payload_types = payload_types;
+    }
+
     /// Tells the SSRC of the retransmission stream.
     pub fn set_rtx(&mut self, ssrc: Ssrc) {
         self.config.rtx = Some(ssrc);
@@ -587,6 +617,15 @@ impl Stream {
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
+}
+
+/// A counter of 32 bits that goes on after it wraps; a report that was overtaken does not turn it back.
+fn unwrapped(before: Option<u64>, count: u32) -> u64 {
+    let Some(before) = before else {
+        return u64::from(count);
+    };
+    let step = count.wrapping_sub(before as u32);
+    before + if step < 1 << 31 { u64::from(step) } else { 0 }
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub(super) struct PlayoutClock {
     /// The least usual transit, and the one at which frames are due.
     low: i64,
     aim: i64,
+    /// Where that would lie without a least delay.
+    network_aim: i64,
     moved: Option<Instant>,
 }
 
@@ -54,6 +56,7 @@ impl PlayoutClock {
             outside: 0,
             low: 0,
             aim: 0,
+            network_aim: 0,
             moved: None,
         }
     }
@@ -123,6 +126,7 @@ impl PlayoutClock {
         self.outside = 0;
         self.low = transit;
         self.aim = transit;
+        self.network_aim = transit;
         self.moved = None;
     }
 
@@ -165,16 +169,17 @@ impl PlayoutClock {
         }
         let min = micros(self.settings.min_delay);
         let max = micros(self.settings.max_delay).max(min);
-        aim = aim.clamp(self.low + min, self.low + max);
-        if aim < self.aim {
-            let elapsed = match (self.moved, now) {
-                (Some(moved), Some(now)) => micros_between(moved, now).clamp(0, 1_000_000),
-                _ => 0,
-            };
-            let step = elapsed * SHRINK_PER_SECOND_MICROS / 1_000_000;
-            aim = aim.max(self.aim - step);
-        }
-        self.aim = aim;
+        let elapsed = match (self.moved, now) {
+            (Some(moved), Some(now)) => micros_between(moved, now).clamp(0, 1_000_000),
+            _ => 0,
+        };
+        let step = elapsed * SHRINK_PER_SECOND_MICROS / 1_000_000;
+        self.network_aim = aim
+            .clamp(self.low, self.low + max)
+            .max(self.network_aim - step);
+        self.aim = aim
+            .clamp(self.low + min, self.low + max)
+            .max(self.aim - step);
         self.moved = now.or(self.moved);
     }
 
@@ -184,6 +189,14 @@ impl PlayoutClock {
             return Duration::ZERO;
         }
         Duration::from_micros(u64::try_from(self.aim - self.low).unwrap_or(0))
+    }
+
+    /// The same, had the network alone decided.
+    pub(super) fn network_target(&self) -> Duration {
+        if self.immediate() {
+            return Duration::ZERO;
+        }
+        Duration::from_micros(u64::try_from(self.network_aim - self.low).unwrap_or(0))
     }
 
     /// When a frame is due that arrived at `arrival`.

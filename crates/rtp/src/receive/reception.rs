@@ -58,6 +58,15 @@ impl Reception {
         }
     }
 
+    /// The media clock is another one from now on.
+    pub(super) fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.jitter = self.jitter * u64::from(clock_rate) / u64::from(self.clock_rate.max(1));
+        self.clock_rate = clock_rate;
+        self.last = None;
+        // What was told of its time was of the old clock.
+        self.sender = None;
+    }
+
     /// The place of a packet's number on the stream itself.
     pub(super) fn place(&mut self, seq: SeqNum) -> Place {
         let value = self.unwrapper.peek(seq);

@@ -420,6 +420,58 @@ fn audio_plays_at_its_own_pace_and_tells_what_is_missing() {
 }
 
 #[test]
+fn sound_in_the_buffer_is_counted_by_the_sample_and_against_what_the_network_needs() {
+    let start = start();
+    let mut config = audio_config();
+    config.playout.min_delay = 100 * MS;
+    let mut stream = Stream::new(config, start);
+    let packets = audio_packets(&mut audio_sender(3), start, 200);
+    let mut now = start;
+    for packet in packets {
+        stream.handle_packet(now, packet);
+        now += 20 * MS;
+        while stream.poll_frame(now).is_some() {}
+    }
+    let stats = stream.stats();
+    assert_eq!(stats.payload_type, Some(111));
+    assert_eq!(
+        stats.jitter_buffer_emitted_count,
+        stats.frames_received * 960
+    );
+    let each = |sum: Duration| sum / u32::try_from(stats.jitter_buffer_emitted_count).unwrap();
+    let (target, least) = (
+        each(stats.jitter_buffer_target_delay),
+        each(stats.jitter_buffer_minimum_delay),
+    );
+    assert!(
+        target >= 100 * MS && least < 40 * MS,
+        "{target:?} {least:?}"
+    );
+    assert!(each(stats.jitter_buffer_delay) > 80 * MS);
+}
+
+#[test]
+fn a_frame_tells_how_many_packets_it_came_in_and_when() {
+    let now = start();
+    let mut stream = Stream::new(video_config(), now);
+    let packets = frame(&mut sender(), now, 0, true, 3_000);
+    assert_eq!(packets.len(), 3);
+    for (packet, late) in packets.into_iter().zip([0, 5, 9]) {
+        stream.handle_packet(now + late * MS, packet);
+    }
+    let frame = stream.poll_frame(now + 9 * MS).unwrap();
+    assert_eq!(frame.packets, 3);
+    assert_eq!((frame.arrival, frame.complete), (now, now + 9 * MS));
+}
+
+#[test]
+fn what_the_sender_counts_goes_on_where_its_bits_wrap() {
+    assert_eq!(unwrapped(None, u32::MAX), u64::from(u32::MAX));
+    assert_eq!(unwrapped(Some(u64::from(u32::MAX)), 4), (1 << 32) + 4);
+    assert_eq!(unwrapped(Some(100), 90), 100, "an overtaken report");
+}
+
+#[test]
 fn a_sender_that_starts_anew_is_followed() {
     let now = start();
     let mut stream = Stream::new(audio_config(), now);

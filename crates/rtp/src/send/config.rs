@@ -1,6 +1,6 @@
 //! What a sending stream is told and what it tells.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -173,11 +173,13 @@ pub struct Stats {
 }
 
 /// What the receiver last reported of the stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RemoteInbound {
+    /// When the report came.
+    pub at: Instant,
     /// Packets lost since the beginning.
     pub packets_lost: i64,
-    /// Packets received, as far as the report tells.
+    /// Packets received, as far as the reports tell; an overtaken one does not turn it back.
     pub packets_received: u64,
     /// The fraction lost since the report before, 0..=1.
     pub fraction_lost: f64,

@@ -94,6 +94,28 @@ impl Stream {
         stream
     }
 
+    /// Goes on under another configuration of the same SSRC: numbers, times and counters stay, as RFC 3550 §5.1 asks of a
+    /// source that changes its payload type, and SRTP of everybody who keeps a key (RFC 3711 §9.1). What waits still leaves.
+    pub fn set_config(&mut self, config: Config, mut rng: StdRng) {
+        if config.codec != self.config.codec {
+            self.packetizer = Packetizer::new(config.codec, &mut rng);
+        }
+        // A repeat is announced as one of the payload type that is configured.
+        let repeats = |config: &Config| (config.payload_type, config.rtx, config.history);
+        if repeats(&config) != repeats(&self.config) {
+            self.history = History::new(config.history, config.history_time);
+            self.repeats.clear();
+        }
+        self.config = config;
+        self.header_room = self.largest_header();
+    }
+
+    /// Throws away what waits to leave.
+    pub fn clear_queue(&mut self) {
+        self.queue.clear();
+        self.repeats.clear();
+    }
+
     /// The fixed header, every extension that may be there, and the retransmission header.
     fn largest_header(&self) -> usize {
         let text =

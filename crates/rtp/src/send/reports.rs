@@ -69,21 +69,24 @@ impl Reports {
     ) {
         self.seen = true;
         self.reported = true;
-        let expected = u64::from(
-            block
-                .highest_sequence
-                .wrapping_sub(u32::from(self.first_seq.0))
-                .wrapping_add(1),
-        );
+        let expected = block
+            .highest_sequence
+            .wrapping_sub(u32::from(self.first_seq.0))
+            .wrapping_add(1);
+        // A number from before the first is of nothing that was sent here.
+        let expected = u64::from(if expected < 1 << 31 { expected } else { 0 });
         let lost = i64::from(block.cumulative_lost);
-        let remote = stats.remote.get_or_insert_default();
-        *remote = RemoteInbound {
+        // An overtaken report does not turn it back.
+        let received = expected.saturating_add_signed(-lost);
+        let before = stats.remote.map_or(0, |before| before.packets_received);
+        stats.remote = Some(RemoteInbound {
+            at: now,
             packets_lost: lost,
-            packets_received: expected.saturating_add_signed(-lost),
+            packets_received: received.max(before),
             fraction_lost: f64::from(block.fraction_lost) / 256.0,
             jitter: ticks_to_duration(i64::from(block.jitter), clock_rate),
-            reports: remote.reports + 1,
-        };
+            reports: stats.remote.map_or(0, |before| before.reports) + 1,
+        });
         // A − LSR − DLSR, with the moment of sending looked up instead of computed from the wall clock.
         let sent = self
             .sent

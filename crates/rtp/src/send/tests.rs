@@ -259,3 +259,55 @@ fn a_stamper_fills_in_what_the_transport_shares() {
     Writer::new(&mut plain, Header::default(), &[]).finish();
     assert_eq!(stamper.stamp(now, &mut plain), None);
 }
+
+#[test]
+fn another_payload_type_goes_on_with_numbers_times_and_counters() {
+    let now = start();
+    let mut stream = stream(video());
+    stream.write_frame(now, &frame(100, 0));
+    let before = drain(&mut stream, now).remove(0);
+    let mut config = video();
+    config.payload_type = 100;
+    config.codec = PayloadFormat::H264;
+    stream.set_config(config, StdRng::seed_from_u64(8));
+    let mut next = frame(100, 3_000);
+    next.data = Bytes::from_static(&[0, 0, 0, 1, 0x65, 1, 2, 3]);
+    stream.write_frame(now, &next);
+    let after = drain(&mut stream, now).remove(0);
+    let (before, after) = (
+        Packet::parse(&before).unwrap(),
+        Packet::parse(&after).unwrap(),
+    );
+    assert_eq!(after.payload_type(), 100);
+    assert_eq!(after.sequence_number(), before.sequence_number().next());
+    assert_eq!(after.timestamp(), before.timestamp().wrapping_add(3_000));
+    assert_eq!(stream.stats().packets_sent, 2);
+    // What was sent before would be repeated under the wrong name.
+    rtcp(&mut stream, now, |writer| {
+        writer.nack(Ssrc(1), Ssrc(10), [before.sequence_number()]);
+    });
+    assert_eq!(stream.queued_packets(), 0);
+}
+
+#[test]
+fn an_overtaken_or_impossible_report_does_not_move_what_was_received() {
+    let now = start();
+    let mut stream = stream(video());
+    stream.write_frame(now, &frame(5_000, 0));
+    let packets = drain(&mut stream, now);
+    let first = u32::from(Packet::parse(&packets[0]).unwrap().sequence_number().0);
+    let mut received = |highest: u32| {
+        let block = ReportBlock {
+            ssrc: Ssrc(10),
+            highest_sequence: highest,
+            ..ReportBlock::default()
+        };
+        rtcp(&mut stream, now, |writer| {
+            writer.receiver_report(Ssrc(1), &[block]);
+        });
+        stream.stats().remote.unwrap().packets_received
+    };
+    assert_eq!(received(first + 2), 3);
+    assert_eq!(received(first + 1), 3);
+    assert_eq!(received(first.wrapping_sub(9)), 3);
+}

@@ -191,7 +191,8 @@ impl MediaEngine {
         let count = self.incoming.len();
         for offset in 0..count {
             let incoming = &mut self.incoming[(start + offset) % count];
-            if incoming.transport == transport && blocks.len() < MOST_REPORT_BLOCKS {
+            let here = incoming.transport == transport && !incoming.resting;
+            if here && blocks.len() < MOST_REPORT_BLOCKS {
                 blocks.extend(incoming.stream.report_block(now));
             }
         }

@@ -34,6 +34,11 @@ impl MediaEngine {
             self.unroutable_packets += 1;
             return;
         };
+        if self.incoming[index].resting {
+            // What was under way when its transceiver stopped receiving belongs to no other.
+            self.unroutable_packets += 1;
+            return;
+        }
         let levels = self.incoming[index].csrc_audio_level;
         self.note_contributors(index, &view, levels);
         let incoming = &mut self.incoming[index];
@@ -122,7 +127,11 @@ impl MediaEngine {
         if let Some(target) = reception.jitter_buffer_target {
             stream.set_min_delay(now, target);
         }
+        self.came += 1;
         self.incoming.push(Incoming {
+            number: self.came,
+            announced: reception.announces(ssrc),
+            resting: false,
             transceiver,
             transport,
             rid,
@@ -131,6 +140,7 @@ impl MediaEngine {
             decoder: DecoderCounts::default(),
             heard: Vec::new(),
             contributors: VecDeque::new(),
+            played: None,
             csrc_audio_level: reception.csrc_audio_level,
             silent: true,
         });
@@ -160,7 +170,7 @@ pub(super) struct Reception {
     pub(super) transceiver: TransceiverId,
     pub(super) transport: usize,
     mid: String,
-    payload_types: Vec<receive::PayloadType>,
+    pub(super) payload_types: Vec<receive::PayloadType>,
     /// Payload types with their feedback.
     nack: bool,
     pli: bool,
@@ -173,7 +183,7 @@ pub(super) struct Reception {
     pub(super) transport_cc: Option<u8>,
     pub(super) jitter_buffer_target: Option<Duration>,
     /// SSRCs that the description announces, with the ones that repair them.
-    announced: Vec<(Ssrc, Option<Ssrc>)>,
+    pub(super) announced: Vec<(Ssrc, Option<Ssrc>)>,
 }
 
 impl Reception {
@@ -231,7 +241,7 @@ impl Reception {
         }
     }
 
-    fn announces(&self, ssrc: Ssrc) -> bool {
+    pub(super) fn announces(&self, ssrc: Ssrc) -> bool {
         self.announced
             .iter()
             .any(|(primary, rtx)| *primary == ssrc || *rtx == Some(ssrc))

@@ -2,6 +2,7 @@
 //!
 //!     cargo run --example play_file -- film.y4m sound.wav
 
+use media::TrackState;
 use pc_media_capture::input::file::{AudioFile, VideoFile};
 use pc_media_capture::{MediaDevices, MediaStreamConstraints, Synthetic};
 use peerconnection::{Configuration, Event, PeerConnection};
@@ -44,6 +45,16 @@ pub(crate) async fn run(film: &Path, sound: &Path) -> Result<(usize, f64), Failu
             Some(_) => {}
             None => break,
         }
+    }
+    for track in stream.tracks() {
+        let mut events = track.events();
+        while track.ready_state() == TrackState::Live {
+            events.recv().await;
+        }
+    }
+    // A track that has ended would be shown as black pictures for as long as it is sent.
+    for sender in sender.senders() {
+        sender.replace_track(None).await?;
     }
     let (mut pictures, mut heard) = (0, Duration::ZERO);
     for watcher in watching {

@@ -120,8 +120,8 @@ async fn the_play_file_example_plays_a_film_with_sound_to_the_end() {
     writer.finalize().expect("written");
 
     let (pictures, seconds) = play_file::run(&film, &sound).await.expect("it runs");
-    // What was played before the connection stood is gone.
-    assert!((10..=51).contains(&pictures), "{pictures} of 50 pictures");
+    // What was played before the connection stood is gone; at the end there may be a black one or two.
+    assert!((10..=53).contains(&pictures), "{pictures} of 50 pictures");
     assert!((0.5..3.5).contains(&seconds), "{seconds} of 2 s");
 }
 

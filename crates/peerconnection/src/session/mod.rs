@@ -27,6 +27,7 @@ mod parameters;
 mod pool;
 mod probing;
 mod samples;
+mod states;
 mod stats;
 #[cfg(test)]
 mod tests;

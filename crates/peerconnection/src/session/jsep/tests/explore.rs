@@ -7,6 +7,8 @@
 use super::super::*;
 use super::model::{Kind, Model, Verdict, heard};
 use super::{negotiate, side};
+use crate::states::TransceiverDirection;
+use media::MediaKind;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -9,7 +9,9 @@ mod rfc9429;
 mod simulcast;
 
 use super::*;
+use crate::rtp_parameters::RtpEncodingParameters;
 use crate::states::TransceiverDirection as D;
+use media::MediaKind;
 use rand::SeedableRng;
 
 fn side(seed: u64) -> Jsep {
